@@ -49,12 +49,14 @@ pub(crate) const RECIPE_ANSWER_LEN_MAX: usize = 8 << 20;
 pub(crate) const RECIPES_KEPT_LEN_MAX: usize = 16 << 20;
 /// Origins that are used.
 pub(crate) const ORIGINS_MAX: usize = 32;
-/// What waits for one origin.
-pub(crate) const ORIGIN_INPUTS_WAITING_MAX: usize = 64;
-/// Files of one origin of which something wrong is told.
+/// Threads that wait for one origin at once, beside the one that its tasks run on.
+pub(crate) const ORIGIN_THREADS_MAX: usize = 8;
+/// Files that one origin lists, of all libraries together: a file takes some 400 bytes.
+pub(crate) const ORIGIN_FILES_LISTED_MAX: usize = 1 << 20;
+/// Files of one origin of which something wrong is told by name.
 pub(crate) const ORIGIN_FAULTS_MAX: usize = 256;
-/// Files of one origin that are not asked for again because wrong bytes came.
-pub(crate) const ORIGIN_FILES_REFUSED_MAX: usize = 4096;
+/// Files of one origin that are remembered to be left alone.
+pub(crate) const ORIGIN_FILES_RESTING_MAX: usize = 4096;
 /// Bytes of chunks of one content that are kept while they are sent.
 pub(crate) const ORIGIN_CHUNKS_KEPT_LEN_MAX: usize = 16 << 20;
 /// Files that are taken over from an origin before it is looked again what it lists.

@@ -4,6 +4,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
+use super::throttle::Throttle;
+use swarm_core::base::Rate;
 
 /// One a node. Clones are the same.
 #[derive(Clone)]
@@ -13,10 +15,13 @@ pub(super) struct Ground {
     /// Cancelled when the node ends.
     pub(super) ending: CancellationToken,
     pub(super) clock: Clock,
+    /// The limit of all that comes.
+    pub(super) down: Throttle,
 }
 
 impl Ground {
-    pub(super) fn new() -> Self {
-        Self { tasks: TaskTracker::new(), ending: CancellationToken::new(), clock: Clock::start() }
+    pub(super) fn new(down: Option<Rate>) -> Self {
+        let (tasks, ending) = (TaskTracker::new(), CancellationToken::new());
+        Self { tasks, ending, clock: Clock::start(), down: Throttle::new(down) }
     }
 }

@@ -108,7 +108,7 @@ impl<N: Network> Io<N> {
             uploads: Uploads::new(report.clone(), ground.tasks.clone()),
             shares: Shares::default(),
             report,
-            shared: Shared::new(*limits),
+            shared: Shared::new(*limits, ground.down.clone()),
             ground,
             is_stopped: false,
         }
@@ -455,12 +455,12 @@ impl<N: Network> Io<N> {
 }
 
 impl Shared {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: Limits, down: Throttle) -> Self {
         Self {
             budget: Budget::new(limits.buffers_len),
             blocks: Blocks::default(),
             up: Throttle::new(limits.up),
-            down: Throttle::new(limits.down),
+            down,
             up_per_peer: limits.up_per_peer,
             down_per_peer: limits.down_per_peer,
         }

@@ -39,6 +39,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+pub use self::throttle::Throttle;
+
 use self::fact::Command;
 use self::finding::Finding;
 use self::ground::Ground;
@@ -99,6 +101,7 @@ pub struct Options {
 #[derive(Clone)]
 pub struct Node {
     commands: mpsc::Sender<Command>,
+    down: Throttle,
 }
 
 /// Who takes links of other protocols than the peers'.
@@ -176,7 +179,7 @@ impl Node {
         endpoint: Endpoint,
         mut options: Options,
     ) -> (Self, mpsc::Receiver<NodeEvent>, JoinHandle<NodeSnapshot>) {
-        let ground = Ground::new();
+        let ground = Ground::new(options.limits.down);
         let (finders, advertise) =
             (std::mem::take(&mut options.finders), std::mem::take(&mut options.advertise));
         let finding = Finding::start(&endpoint, finders, advertise, &ground);
@@ -195,13 +198,14 @@ impl Node {
     ) -> (Self, mpsc::Receiver<NodeEvent>, JoinHandle<NodeSnapshot>) {
         let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (events, event_queue) = mpsc::channel(EVENTS_WAITING_MAX);
+        let down = ground.down.clone();
         let driver = drive::Driver::new(network, beside, ground, options, (command_queue, events));
         #[expect(
             clippy::disallowed_methods,
             reason = "the node's root task, handed to the product that awaits it"
         )]
         let task = tokio::spawn(driver.run());
-        (Self { commands }, event_queue, task)
+        (Self { commands, down }, event_queue, task)
     }
 
     /// Takes part in a content. With a manifest, [`Node::open_store`] is to follow; without, after `ManifestComplete`.
@@ -261,6 +265,11 @@ impl Node {
     /// Changes the limits of all peers together; what waits for the old ones goes on by the new.
     pub async fn set_limits(&self, up: Option<Rate>, down: Option<Rate>) {
         self.command(Command::SetLimits { up, down }).await;
+    }
+
+    /// The limit of what comes from all peers together, for a product that fetches in other ways, too.
+    pub fn down(&self) -> Throttle {
+        self.down.clone()
     }
 
     /// Puts a content into a share, until it is left: it has limits with the other contents there, and what waits for these holds up no content

@@ -58,7 +58,7 @@ async fn a_content_passes_from_node_to_node_on_a_network_without_sockets() {
         Node::start_on(
             world.place(node_of(number)),
             (finding, OtherLinks::none()),
-            Ground::new(),
+            Ground::new(None),
             Options::default(),
         )
     };

@@ -11,7 +11,7 @@ use swarm_core::base::Rate;
 
 /// A limit, or none. Clones share it.
 #[derive(Clone)]
-pub(super) struct Throttle(Arc<watch::Sender<Option<Arc<Bucket>>>>);
+pub struct Throttle(Arc<watch::Sender<Option<Arc<Bucket>>>>);
 
 struct Bucket {
     limiter: DefaultDirectRateLimiter,
@@ -23,12 +23,12 @@ struct Bucket {
 
 impl Throttle {
     /// At most this rate; `None` is no limit.
-    pub(super) fn new(rate: Option<Rate>) -> Self {
+    pub fn new(rate: Option<Rate>) -> Self {
         Self(Arc::new(watch::Sender::new(rate.map(Bucket::new))))
     }
 
     /// Another rate from now on, for tasks that wait already, too.
-    pub(super) fn set(&self, rate: Option<Rate>) {
+    pub fn set(&self, rate: Option<Rate>) {
         self.0.send_replace(rate.map(Bucket::new));
     }
 
@@ -38,7 +38,7 @@ impl Throttle {
     }
 
     /// Waits until so many bytes may pass.
-    pub(super) async fn wait(&self, len: usize) {
+    pub async fn wait(&self, len: usize) {
         if self.0.borrow().is_none() {
             return;
         }

@@ -1,5 +1,7 @@
-//! Who answers: the certificate of a server. Invariant: once one was seen or pinned, another one is an error, unless authorities vouch for both.
+//! Who answers: the certificate of a server. Invariant: once one was seen or pinned, another one is an error, unless authorities vouch for both. One
+//! counts as seen only when the server proved to have its key: anybody can show the certificate of another.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::WebPkiServerVerifier;
@@ -34,8 +36,10 @@ pub enum Seen {
 /// What handshakes saw, for who asks.
 #[derive(Debug, Default)]
 pub(crate) struct Sight {
-    /// At first contact.
+    /// At first contact, with proof of the key.
     seen: Mutex<Option<Seen>>,
+    /// Certificates that were shown, of handshakes that go on: by SHA-256, the newest at the end.
+    shown: Mutex<VecDeque<([u8; 32], Seen)>>,
     /// What was shown in place of what is pinned.
     changed: Mutex<Option<OriginError>>,
 }
@@ -63,11 +67,31 @@ impl Sight {
         Error::General("the certificate is not the one that is pinned".to_owned())
     }
 
-    /// Whether this is what was seen first.
-    fn is_first(&self, found: Seen) -> Result<(), Seen> {
+    fn note_shown(&self, hash: [u8; 32], kind: Seen) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.retain(|(known, _)| *known != hash);
+        if shown.len() == SHOWN_MAX {
+            shown.pop_front();
+        }
+        shown.push_back((hash, kind));
+    }
+
+    /// What a certificate that was shown counts as; `None` if that was too long ago.
+    fn kind_of(&self, hash: [u8; 32]) -> Option<Seen> {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.iter().find(|(known, _)| *known == hash).map(|(_, kind)| *kind)
+    }
+
+    /// Whether this is what was seen first; the first one is, once it is proven.
+    fn is_first(&self, found: Seen, is_proven: bool) -> Result<(), Seen> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = *seen.get_or_insert(found);
-        if first == found { Ok(()) } else { Err(first) }
+        if is_proven {
+            seen.get_or_insert(found);
+        }
+        match *seen {
+            Some(first) if first != found => Err(first),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 
@@ -123,8 +147,11 @@ impl ServerCertVerifier for Verifier {
             Check::Authority => vouched(),
             Check::FirstContact => {
                 let kind = if vouched().is_ok() { Seen::Authority } else { Seen::Sha256(found) };
-                match self.sight.is_first(kind) {
-                    Ok(()) => Ok(ServerCertVerified::assertion()),
+                match self.sight.is_first(kind, false) {
+                    Ok(()) => {
+                        self.sight.note_shown(found, kind);
+                        Ok(ServerCertVerified::assertion())
+                    }
                     Err(Seen::Sha256(first)) => Err(self.sight.note_changed(first, found)),
                     Err(Seen::Authority) => vouched(),
                 }
@@ -138,7 +165,9 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        let verified =
+            verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)?;
+        self.on_proof(cert).map(|()| verified)
     }
 
     fn verify_tls13_signature(
@@ -147,13 +176,36 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        let verified =
+            verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)?;
+        self.on_proof(cert).map(|()| verified)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+impl Verifier {
+    /// The server has the key of this certificate: what was shown first is seen.
+    fn on_proof(&self, cert: &CertificateDer<'_>) -> Result<(), Error> {
+        if self.check != Check::FirstContact {
+            return Ok(());
+        }
+        let found: [u8; 32] = Sha256::digest(cert).into();
+        let Some(kind) = self.sight.kind_of(found) else {
+            return Err(Error::General("too many handshakes at once".to_owned()));
+        };
+        match self.sight.is_first(kind, true) {
+            Ok(()) => Ok(()),
+            Err(Seen::Sha256(first)) => Err(self.sight.note_changed(first, found)),
+            Err(Seen::Authority) => Err(Error::General("no authority vouches for it any more".to_owned())),
+        }
+    }
+}
+
+/// Certificates of handshakes that go on at once.
+const SHOWN_MAX: usize = 8;
 
 /// As browsers show it.
 fn shown(hash: [u8; 32]) -> String {

@@ -1,8 +1,9 @@
-//! Asks a server. Invariant: every wait ends, every answer is bounded; what may succeed a little later is tried again, and nothing else is.
+//! Asks a server. Invariant: every wait ends, every answer is bounded; what may succeed a little later is tried again, and nothing else is; a server
+//! that rests is not asked.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,16 +16,18 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use swarm_core::base::Shown;
+use swarm_core::base::ByteLen;
 use tokio::time::timeout;
 
 use crate::certificate::{Check, Seen, Sight, tls_config};
-use crate::error::OriginError;
+use crate::clock;
+use crate::error::{OriginError, shown};
 use crate::limits::{
     AGAIN_AFTER, ANSWER_TIMEOUT, CONNECT_TIMEOUT, IDLE_TIMEOUT, KEPT_FOR, KEPT_MAX, LISTING_LEN_MAX,
-    RETRY_AFTER_MAX, TAG_LEN_MAX,
+    LISTING_TIMEOUT, PACE_LEN_MIN, PACE_TIME, RANGE_TIMEOUT, RETRY_AFTER_MAX, TAG_LEN_MAX,
 };
-use crate::listing::{ListedFile, Listing};
+use crate::listing::{Listing, ReadList};
+use crate::rest::Rest;
 use crate::version::{Head, Version};
 
 /// How a server is spoken to.
@@ -44,6 +47,7 @@ pub struct Origin {
     url: String,
     user: Option<HeaderValue>,
     sight: Arc<Sight>,
+    rest: Mutex<Rest>,
     received_len: Arc<AtomicU64>,
 }
 
@@ -53,7 +57,15 @@ pub struct Body {
     /// Bytes that are still to come.
     left_len: u64,
     tag: Option<String>,
+    pace: Pace,
     received_len: Arc<AtomicU64>,
+}
+
+/// How fast a body comes: bytes, and the time that was waited for them, since either was enough.
+#[derive(Debug, Default)]
+struct Pace {
+    len: u64,
+    waited: Duration,
 }
 
 impl Origin {
@@ -63,7 +75,7 @@ impl Origin {
     /// If the address is none, or TLS cannot be used.
     pub fn new(options: Options) -> Result<Self, OriginError> {
         let Options { url, user, check } = options;
-        url.parse::<Uri>().map_err(|_| OriginError::Address(Shown(&url.as_str()).to_string()))?;
+        url.parse::<Uri>().map_err(|_| OriginError::Address(shown(&url)))?;
         let sight = Arc::new(Sight::default());
         let tls = tls_config(check, Arc::clone(&sight))?;
         let mut tcp = HttpConnector::new();
@@ -86,17 +98,26 @@ impl Origin {
             header.set_sensitive(true);
             Some(header)
         });
-        Ok(Self { client, url, user, sight, received_len: Arc::default() })
+        let (rest, received_len) = (Mutex::default(), Arc::default());
+        Ok(Self { client, url, user, sight, rest, received_len })
     }
 
     /// The files of a library; [`Listing::Same`] if they are as they were when `known` was given.
     ///
     /// # Errors
-    /// [`OriginError::Missing`] if the server does not have the library.
+    /// [`OriginError::Missing`] if the server does not have the library, [`OriginError::Sealed`] if it is not for those who speak HTTP(S) alone.
     pub async fn list(&self, guid: &str, known: Option<&str>) -> Result<Listing, OriginError> {
+        let listed = timeout(LISTING_TIMEOUT, self.list_for_long(guid, known)).await;
+        listed.unwrap_or(Err(OriginError::Silent(LISTING_TIMEOUT)))
+    }
+
+    async fn list_for_long(&self, guid: &str, known: Option<&str>) -> Result<Listing, OriginError> {
         let target = format!("{}/files?guid={}", self.url, encoded(guid));
         let headers = known.and_then(|tag| Some((header::IF_NONE_MATCH, HeaderValue::from_str(tag).ok()?)));
         let answer = self.ask(&target, headers.into_iter().collect()).await?;
+        if answer.headers().contains_key(SEALED) {
+            return Err(OriginError::Sealed);
+        }
         if answer.status() == StatusCode::NOT_MODIFIED {
             return Ok(Listing::Same);
         }
@@ -107,9 +128,10 @@ impl Origin {
         while let Some(more) = body.next_up_to_end().await? {
             bytes.extend_from_slice(&more);
         }
-        let read = tokio::task::spawn_blocking(move || ListedFile::list(&bytes)).await;
-        let files = read.map_err(|_| OriginError::Odd("no list of files".to_owned()))??;
-        Ok(Listing::Files { files, tag })
+        let read = tokio::task::spawn_blocking(move || ReadList::of(&bytes)).await;
+        let read = read.map_err(|_| OriginError::Odd("no list of files".to_owned()))??;
+        let ReadList { files, unread, is_sealed } = read;
+        if is_sealed { Err(OriginError::Sealed) } else { Ok(Listing::Files { files, tag, unread }) }
     }
 
     /// A range of a file, of this version alone. The body ends with the range, or fails.
@@ -154,14 +176,8 @@ impl Origin {
         range: Range<u64>,
         version: &Version,
     ) -> Result<(Vec<u8>, Option<String>), OriginError> {
-        let mut pauses = AGAIN_AFTER.iter();
-        loop {
-            let read = self.read(guid, path, range.clone(), version).await;
-            match (read, pauses.next()) {
-                (Err(error), Some(pause)) if error.is_transient() => tokio::time::sleep(*pause).await,
-                (read, _) => return read,
-            }
-        }
+        let read = timeout(RANGE_TIMEOUT, self.read(guid, path, range, version)).await;
+        read.unwrap_or(Err(OriginError::Silent(RANGE_TIMEOUT)))
     }
 
     /// Bytes of bodies that came.
@@ -181,35 +197,57 @@ impl Origin {
         range: Range<u64>,
         version: &Version,
     ) -> Result<(Vec<u8>, Option<String>), OriginError> {
-        let mut body = self.open(guid, path, range, version).await?;
-        let mut bytes = Vec::new();
-        while let Some(more) = body.next().await? {
-            bytes.extend_from_slice(&more);
+        let mut pauses = AGAIN_AFTER.iter();
+        loop {
+            // This is tried again in itself.
+            let mut body = self.open(guid, path, range.clone(), version).await?;
+            match (body.all().await, pauses.next()) {
+                (Err(error), Some(pause)) if error.is_transient() => tokio::time::sleep(*pause).await,
+                (read, _) => return Ok((read?, body.tag)),
+            }
         }
-        Ok((bytes, body.tag))
     }
 
     fn body(&self, answer: Response<Incoming>, left_len: u64, tag: Option<String>) -> Body {
-        Body { incoming: answer.into_body(), left_len, tag, received_len: Arc::clone(&self.received_len) }
+        let (pace, received_len) = (Pace::default(), Arc::clone(&self.received_len));
+        Body { incoming: answer.into_body(), left_len, tag, pace, received_len }
     }
 
-    /// Asks, and once more after a while if that may help. The answer has a body that is meant.
+    /// Asks, and again after a while if that may help. The answer has a body that is meant.
     async fn ask(
         &self,
         target: &str,
         headers: Vec<(HeaderName, HeaderValue)>,
     ) -> Result<Response<Incoming>, OriginError> {
+        self.resting().check(clock::moment())?;
+        let asked = self.ask_again(target, &headers).await;
+        match &asked {
+            Ok(_) => self.resting().on_answer(),
+            Err(error) => self.resting().on_failure(clock::moment(), error),
+        }
+        asked
+    }
+
+    async fn ask_again(
+        &self,
+        target: &str,
+        headers: &[(HeaderName, HeaderValue)],
+    ) -> Result<Response<Incoming>, OriginError> {
         let mut pauses = AGAIN_AFTER.iter();
         loop {
-            let asked = self.ask_once(target, &headers).await;
+            let asked = self.ask_once(target, headers).await;
             let (Err(error), Some(pause)) = (&asked, pauses.next()) else { return asked };
-            let after = match error {
-                OriginError::Busy { after, .. } => after.unwrap_or(*pause).min(RETRY_AFTER_MAX),
-                _ if error.is_transient() => *pause,
-                _ => return asked,
-            };
-            tokio::time::sleep(after).await;
+            match error.after() {
+                Some(after) if after > RETRY_AFTER_MAX => return asked,
+                Some(after) => tokio::time::sleep(after.max(*pause)).await,
+                None if error.is_transient() => tokio::time::sleep(*pause).await,
+                None => return asked,
+            }
         }
+    }
+
+    fn resting(&self) -> MutexGuard<'_, Rest> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ask_once(
@@ -220,7 +258,7 @@ impl Origin {
         let mut request = Request::get(target)
             .header(header::USER_AGENT, "swarm")
             .body(Empty::new())
-            .map_err(|_| OriginError::Address(Shown(&target).to_string()))?;
+            .map_err(|_| OriginError::Address(shown(target)))?;
         request.headers_mut().extend(headers.iter().cloned());
         if let Some(user) = &self.user {
             request.headers_mut().insert(header::AUTHORIZATION, user.clone());
@@ -250,6 +288,15 @@ impl Body {
         }
     }
 
+    /// All that is still to come.
+    async fn all(&mut self) -> Result<Vec<u8>, OriginError> {
+        let mut bytes = Vec::new();
+        while let Some(more) = self.next().await? {
+            bytes.extend_from_slice(&more);
+        }
+        Ok(bytes)
+    }
+
     /// The strong tag that the server named.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
@@ -265,14 +312,31 @@ impl Body {
 
     async fn frame(&mut self) -> Result<Option<Bytes>, OriginError> {
         loop {
+            let asked_at = clock::moment();
             let next = timeout(IDLE_TIMEOUT, self.incoming.frame()).await;
+            let waited = clock::moment().duration_since(asked_at);
             let Some(frame) = next.map_err(|_| OriginError::Silent(IDLE_TIMEOUT))? else { return Ok(None) };
-            let frame = frame.map_err(|error| OriginError::Unreachable(error.to_string()))?;
-            if let Ok(bytes) = frame.into_data() {
+            let frame = frame.map_err(|error| OriginError::Unreachable(shown(&error.to_string())))?;
+            let bytes = frame.into_data().ok();
+            self.pace.take(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64), waited)?;
+            if let Some(bytes) = bytes {
                 self.received_len.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 return Ok(Some(bytes));
             }
         }
+    }
+}
+
+impl Pace {
+    fn take(&mut self, len: u64, waited: Duration) -> Result<(), OriginError> {
+        (self.len, self.waited) = (self.len + len, self.waited + waited);
+        if self.len >= PACE_LEN_MIN {
+            *self = Self::default();
+        }
+        if self.waited >= PACE_TIME {
+            return Err(OriginError::Slow { len: ByteLen(self.len), time: PACE_TIME });
+        }
+        Ok(())
     }
 }
 
@@ -290,7 +354,7 @@ fn checked(answer: Response<Incoming>) -> Result<Response<Incoming>, OriginError
         }
         _ if status.is_redirection() => {
             let to = text_of(answer.headers(), header::LOCATION).unwrap_or_default();
-            Err(OriginError::Redirects(Shown(&to).to_string()))
+            Err(OriginError::Redirects(shown(to)))
         }
         _ => Err(OriginError::Odd(format!("status {}", status.as_u16()))),
     }
@@ -306,7 +370,7 @@ fn cause(error: &dyn std::error::Error) -> String {
     while let Some(source) = error.source() {
         error = source;
     }
-    error.to_string()
+    shown(&error.to_string())
 }
 
 /// A segment of a path, or a value of a query.
@@ -320,4 +384,23 @@ fn encoded(text: &str) -> String {
         }
     }
     encoded
+}
+
+/// The header of a list that says that the library is sealed.
+const SEALED: HeaderName = HeaderName::from_static("swarm-sealed");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_of_which_next_to_nothing_comes_is_given_up() {
+        let mut pace = Pace::default();
+        let second = Duration::from_secs(1);
+        for _ in 0..200 {
+            assert_eq!(pace.take(PACE_LEN_MIN / 20, second), Ok(()), "that is fast enough");
+        }
+        let slow = (0..=PACE_TIME.as_secs()).find_map(|_| pace.take(1, second).err());
+        assert!(matches!(slow, Some(OriginError::Slow { .. })), "{slow:?}");
+    }
 }

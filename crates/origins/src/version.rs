@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::error::OriginError;
+use crate::error::{OriginError, shown};
 
 /// A version of a file, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,8 @@ impl Version {
             // Without a tag it may be another version: its hash tells.
             return if *range == (0..self.len) { Ok(named) } else { Err(OriginError::NoRange) };
         }
-        let odd = || OriginError::Odd(format!("content-range {:?}", head.content_range.unwrap_or_default()));
+        let odd =
+            || OriginError::Odd(format!("content-range {}", shown(head.content_range.unwrap_or_default())));
         let (first, last, len) = head.content_range.and_then(parsed).ok_or_else(odd)?;
         if len.is_some_and(|len| len != self.len) {
             return Err(OriginError::Changed);
@@ -95,7 +96,7 @@ mod tests {
     #[test]
     fn another_range_is_no_answer() {
         for bad in ["bytes 0-9/100", "bytes 10-18/100", "bytes 10-19", "items 10-19/100", ""] {
-            let odd = OriginError::Odd(format!("content-range {bad:?}"));
+            let odd = OriginError::Odd(format!("content-range {bad}"));
             check(None, &partial(None, bad), Err(odd));
         }
     }

@@ -1,11 +1,13 @@
 """A foreign node: it lists the files of a folder and gives their bytes, and knows nothing else. Usage: FOLDER GUID MODE BYTES_A_SECOND
 
-MODE is `range`; `whole` ignores Range; `lie` gives other bytes; `change` replaces a file once while it gives it.
+MODE is `range`; `whole` ignores Range; `lie` gives other bytes; `change` replaces a file once while it gives it; `gone` does not have
+the first file that it is asked for, once. A file whose name has `broken` in it
+is listed and answered with an error.
 """
 import hashlib, http.server, json, os, sys, time, urllib.parse
 
 FOLDER, GUID, MODE, RATE = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
-SERVED, CHANGED = [0], []
+SERVED, CHANGED, ASKED = [0], [], []
 
 
 class Node(http.server.BaseHTTPRequestHandler):
@@ -15,12 +17,21 @@ class Node(http.server.BaseHTTPRequestHandler):
         url = urllib.parse.urlsplit(self.path)
         if url.path == "/served":
             return self.give(str(SERVED[0]).encode())
+        if url.path == "/asked":
+            return self.give("\n".join(ASKED).encode())
+        if url.path == "/files":
+            ASKED.extend(urllib.parse.parse_qs(url.query).get("guid", []))
         if url.path == "/files" and urllib.parse.parse_qs(url.query).get("guid") == [GUID]:
             return self.give(json.dumps(files()).encode())
         name = urllib.parse.unquote(url.path).removeprefix(f"/file/{GUID}/")
         path = os.path.join(FOLDER, name)
         if not url.path.startswith("/file/") or ".." in name or not os.path.isfile(path):
             return self.send_error(404)
+        if MODE == "gone" and not CHANGED:
+            CHANGED.append(path)
+            return self.send_error(404)
+        if "broken" in name:
+            return self.send_error(500)
         self.give_file(path)
 
     def give(self, body):

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -44,11 +44,33 @@ impl Foreign {
 
     /// Bytes of files that it gave.
     fn served(&self) -> u64 {
+        self.told("/served").parse().expect("a number")
+    }
+
+    /// The GUIDs that it was asked to list, in order.
+    fn asked(&self) -> Vec<String> {
+        self.told("/asked").lines().map(str::to_owned).collect()
+    }
+
+    fn told(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
-        stream.write_all(b"GET /served HTTP/1.1\r\nConnection: close\r\n\r\n").expect("it reads");
+        write!(stream, "GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n").expect("it reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("it answers");
-        answer.lines().last().and_then(|line| line.parse().ok()).expect("a number")
+        answer.split_once("\r\n\r\n").expect("a body").1.to_owned()
+    }
+
+    /// Waits until a daemon has looked twice more at what it lists: all that the daemon makes of the list of before is over by then.
+    fn until_looked(&self, team: &Team, letter: char) {
+        for _ in 0..2 {
+            let before = self.asked().len();
+            let mut peers = team.settings(letter, "peers.json");
+            // Any change has the daemon look.
+            let origin = peers.as_array_mut().expect("a list").last_mut().expect("an origin");
+            origin["name"] = json!(format!("seen {before}"));
+            team.set(letter, "peers.json", &peers);
+            team.until("the list was read", || self.asked().len() > before);
+        }
     }
 }
 
@@ -166,9 +188,7 @@ fn a_foreign_node_that_is_not_trusted_adds_nothing() {
         false,
     );
     team.until("it answers", || origin_status(&team, 'b', &foreign.address())["connected"] == true);
-    // A file that comes after it was compared says that all of that is over.
-    team.write("b/lib/own.txt", "mine");
-    std::thread::sleep(Duration::from_secs(3));
+    foreign.until_looked(&team, 'b');
     assert!(!team.is_there("b/lib/a.txt"));
     assert_eq!(foreign.served(), 0);
 }
@@ -184,7 +204,7 @@ fn a_foreign_node_that_lies_is_named_and_nothing_of_it_lands() {
     );
     team.until("it is named", || has_issue(&team, 'b', "a.bin", "hash-mismatch", &foreign.address()));
     let served = foreign.served();
-    std::thread::sleep(Duration::from_secs(5));
+    foreign.until_looked(&team, 'b');
     assert_eq!((served, foreign.served()), (3 * MIB, 3 * MIB), "it is not asked again");
     assert!(!team.is_there("b/lib/a.bin"));
     let uploads = fs::read_dir(team.path("b/lib/.swarm/uploads")).map(Iterator::count).unwrap_or_default();
@@ -209,11 +229,16 @@ fn a_file_that_changes_while_it_comes_is_taken_in_one_version() {
 
 /// `a` keeps a file that a foreign node has, too; `b` fetches it from both. Returns what came from each.
 fn shared_with(mode: &str, rate: u64, len: u64) -> (Team, Foreign, u64, u64) {
+    shared_with_slow(mode, rate, len, "8MB/s")
+}
+
+/// The same, with what `a` sends at most.
+fn shared_with_slow(mode: &str, rate: u64, len: u64, up: &str) -> (Team, Foreign, u64, u64) {
     let team = Team::new("ab");
     let bytes = same_file(&team, "big.bin", "a/lib/big.bin", len);
     let foreign = Foreign::start(&team, mode, rate);
     let mut config = team.settings('a', "config.json");
-    config["limits"] = json!({"up": "8MB/s"});
+    config["limits"] = json!({"up": up});
     team.set('a', "config.json", &config);
     team.keep('a', &json!({}));
     team.start('a');
@@ -237,9 +262,19 @@ fn a_peer_and_an_origin_share_a_file() {
 
 #[test]
 fn an_origin_that_gives_files_only_whole_is_asked_once() {
-    let (_team, _foreign, _, from_origin) = shared_with("whole", 0, 32 * MIB);
+    let (_team, _foreign, from_peer, from_origin) = shared_with("whole", 0, 32 * MIB);
+    assert!(from_origin >= 32 * MIB, "{from_origin} bytes came from the origin");
+    assert!(from_peer < 28 * MIB, "{from_peer} bytes came from the peer");
     // Of the answer to the first request for a part, some is on its way before the connection is closed.
     assert!(from_origin <= 48 * MIB, "{from_origin} bytes came from the origin");
+}
+
+#[test]
+fn a_file_that_an_origin_has_again_comes_from_it() {
+    // The peer alone would take an hour.
+    let (_team, _foreign, from_peer, from_origin) = shared_with_slow("gone", 0, 32 * MIB, "10KB/s");
+    assert!(from_peer < 4 * MIB, "{from_peer} bytes came from the peer");
+    assert!(from_origin >= 28 * MIB, "{from_origin} bytes came from the origin");
 }
 
 #[test]
@@ -318,5 +353,115 @@ fn a_daemon_is_followed_over_https_alone_and_its_certificate_is_pinned() {
     }
     team.start('a');
     team.until("another certificate is told", || has_trouble("certificate changed") && has_trouble(&pinned));
-    assert_eq!(team.settings('b', "peers.json")[0]["fingerprint"], pinned);
+    let mut peers = team.settings('b', "peers.json");
+    assert_eq!(peers[0]["fingerprint"], pinned);
+
+    // The way out that it tells.
+    peers[0].as_object_mut().expect("an entry").remove("fingerprint");
+    team.set('b', "peers.json", &peers);
+    team.until("the new one is pinned", || {
+        let fingerprint = team.settings('b', "peers.json")[0]["fingerprint"].clone();
+        fingerprint.is_string() && fingerprint != pinned
+    });
+    team.until("it is used again", || origin_status(&team, 'b', &address)["trouble"].is_null());
+}
+
+#[test]
+fn a_sealed_library_is_not_followed_over_https_alone() {
+    let team = Team::new("ab");
+    team.set('a', "peers.json", &json!([]));
+    team.set('a', "users.json", &json!([{"user": "bob", "pass": "secret", "role": "viewer"}]));
+    team.keep('a', &json!({"sealed": true}));
+    team.write("a/lib/a.txt", "one");
+    team.start('a');
+    team.until("it is known", || team.library('a')["files"] == 1);
+    team.subscribe('b', &json!({}));
+    team.set('b', "peers.json", &json!([https_peer(&team, "secret")]));
+    team.start('b');
+    team.until("it is told", || has_issue(&team, 'b', "", "not-synced", "sealed"));
+    assert!(!team.is_there("b/lib/a.txt"));
+    assert_eq!(team.library('b')["commits"], 0);
+}
+
+#[test]
+fn what_peers_deleted_does_not_come_back_from_an_origin() {
+    let team = Team::new("ab");
+    team.write("foreign/gone.txt", "old");
+    team.write("foreign/stays.txt", "new");
+    let foreign = Foreign::start(&team, "range", 0);
+    team.keep('a', &json!({}));
+    team.write("a/lib/gone.txt", "old");
+    team.start('a');
+    team.subscribe('b', &json!({}));
+    team.set('b', "peers.json", &json!([team.peer('a', true)]));
+    team.start('b');
+    team.until_text("b", "gone.txt", "old");
+    fs::remove_file(team.path("a/lib/gone.txt")).expect("it was there");
+    team.until_gone("b", "gone.txt");
+    team.stop('a');
+    // With its peer away, the origin is followed.
+    let mut peers = team.settings('b', "peers.json");
+    peers.as_array_mut().expect("a list").push(foreign.peer(true));
+    team.set('b', "peers.json", &peers);
+    team.until_text("b", "stays.txt", "new");
+    foreign.until_looked(&team, 'b');
+    assert!(!team.is_there("b/lib/gone.txt"));
+    assert_eq!(foreign.served(), 3, "only what is new was fetched");
+}
+
+#[test]
+fn a_file_that_cannot_be_had_or_put_holds_up_no_other_and_is_not_fetched_again_and_again() {
+    let (team, foreign) = follower(
+        |team| {
+            team.write("b/lib/taken", "a file, where a folder is to be");
+            team.write("foreign/a broken.txt", "0123456789");
+            team.write("foreign/taken/below.txt", "01234");
+            team.write("foreign/z.txt", "012");
+            Foreign::start(team, "range", 0)
+        },
+        true,
+    );
+    team.until_text("b", "z.txt", "012");
+    team.until("both are told", || {
+        has_issue(&team, 'b', "a broken.txt", "fetch", "500")
+            && has_issue(&team, 'b', "taken/below.txt", "refused", &foreign.address())
+    });
+    foreign.until_looked(&team, 'b');
+    assert_eq!(foreign.served(), 8, "each was fetched once");
+    assert!(has_issue(&team, 'b', "taken/below.txt", "refused", &foreign.address()), "it is told still");
+}
+
+#[test]
+fn an_origin_is_asked_for_the_libraries_that_it_is_a_peer_for() {
+    let (team, foreign) = follower(|team| Foreign::start(team, "range", 0), false);
+    let own = json!({"guid": "0123456789abcdef", "mounts": [{"dir": "own", "libpath": "/", "sync": true}]});
+    fs::create_dir_all(team.path("b/own")).expect("a place");
+    team.set('b', "libraries.json", &json!({"Own": own}));
+    team.until("both libraries are there", || {
+        team.status('b')["libraries"].as_array().is_some_and(|libraries| libraries.len() == 2)
+    });
+    foreign.until_looked(&team, 'b');
+    assert!(foreign.asked().iter().all(|guid| guid == GUID), "{:?}", foreign.asked());
+}
+
+#[test]
+fn files_of_an_origin_come_no_faster_than_this_node_may_fetch() {
+    let team = Team::new("b");
+    let bytes = fs::read(team.file("foreign/a.bin", 4 * MIB)).expect("it is there");
+    let foreign = Foreign::start(&team, "range", 0);
+    team.subscribe('b', &json!({}));
+    let mut config = team.settings('b', "config.json");
+    config["limits"] = json!({"down": "1MB/s"});
+    team.set('b', "config.json", &config);
+    team.set('b', "peers.json", &json!([foreign.peer(true)]));
+    let began_at = now();
+    team.start('b');
+    until_bytes(&team, "b/lib/a.bin", &bytes);
+    let took = began_at.elapsed();
+    assert!(took >= Duration::from_secs(3), "{took:?}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test measures how long a daemon takes")]
+fn now() -> Instant {
+    Instant::now()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -129,12 +129,16 @@ pub(crate) struct TeamFile {
     mtime: String,
     sha256: Option<String>,
     blake3: Option<String>,
+    /// The library is sealed: a daemon that reads this list by HTTPS alone takes nothing over. Left out if it is not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    sealed: bool,
 }
 
 /// List files of a library
 ///
-/// All of its view, also those that are on other machines: `GET /file/{guid}/{path}` gives those that are here.
-#[utoipa::path(get, path = "/files", tag = "team", params(FilesQuery), responses((status = 200, description = "Files in path order", body = Vec<TeamFile>), (status = "default", description = "A problem", body = Problem)))]
+/// All of its view, also those that are on other machines: `GET /file/{guid}/{path}` gives those that are here. Of a sealed library, each file says
+/// `"sealed": true`, and the answer has the header `swarm-sealed: true`, since a list may be empty.
+#[utoipa::path(get, path = "/files", tag = "team", params(FilesQuery), responses((status = 200, description = "Files in path order", body = Vec<TeamFile>, headers(("swarm-sealed" = String, description = "`true` for a sealed library"))), (status = "default", description = "A problem", body = Problem)))]
 pub(crate) async fn files(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -143,12 +147,17 @@ pub(crate) async fn files(
     let files = app.library(&caller, &query.guid, Permission::FilesRead).await?;
     let start = super::place_of(query.start.as_deref())?;
     let mut left = query.limit.unwrap_or(usize::MAX);
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if files.is_sealed() {
+        headers.insert(SEALED, HeaderValue::from_static("true"));
+    }
     let (page, mut next) = page_of(&files, start, &mut left).await?;
     let mut text = b"[".to_vec();
     append(&mut text, &page)?;
     if next.is_none() {
         text.push(b']');
-        return Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response());
+        return Ok((headers, text).into_response());
     }
     let (sending, body) = streamed();
     // What fails from here on breaks the answer off, so that no part of a list looks like all of it.
@@ -168,7 +177,7 @@ pub(crate) async fn files(
         sending.finish();
         Some(())
     });
-    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+    Ok((headers, body).into_response())
 }
 
 /// Files of a page, and where the next one goes on; nothing where none is left or wanted.
@@ -178,12 +187,14 @@ async fn page_of(
     left: &mut usize,
 ) -> Answer<(Vec<TeamFile>, Option<TreePath>)> {
     let (mut start, files, wanted) = (start, files.clone(), (*left).min(ENTRIES_MAX));
+    let is_sealed = files.is_sealed();
     let read = blocking(move || {
         let mut listed = Vec::new();
         // Until there is something to say: folders alone are a page without files.
         loop {
             let page = files.all(start.as_ref(), ENTRIES_MAX)?;
-            listed.extend(page.entries.iter().filter(|entry| entry.kind == "file").map(team_file));
+            let of_page = page.entries.iter().filter(|entry| entry.kind == "file");
+            listed.extend(of_page.map(|entry| TeamFile { sealed: is_sealed, ..team_file(entry) }));
             start = page.next;
             if start.is_none() || !listed.is_empty() || wanted == 0 {
                 return Ok::<_, swarm_daemon::ReadError>((listed, start));
@@ -216,6 +227,7 @@ fn team_file(entry: &EntryView) -> TeamFile {
         mtime: swarm_sync::Timestamp(entry.modified_ns).to_string(),
         sha256: entry.sha256.clone(),
         blake3: entry.blake3.clone(),
+        sealed: false,
     }
 }
 
@@ -361,6 +373,9 @@ fn compare(known: &[TeamPeer], listed: Vec<TeamPeer>, own: &str) -> Merged {
     }
     merged
 }
+
+/// Says of a list that its library is sealed.
+const SEALED: HeaderName = HeaderName::from_static("swarm-sealed");
 
 #[cfg(test)]
 mod tests {

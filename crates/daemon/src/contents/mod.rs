@@ -11,6 +11,7 @@ mod handed;
 mod opening;
 mod supply;
 
+pub(crate) use opening::{check_free, check_is_inside};
 pub(crate) use supply::Lacking;
 pub use supply::Supply;
 
@@ -101,8 +102,8 @@ pub(crate) struct Contents {
     /// Fetches that came to nothing, and are tried again.
     retries: BTreeMap<ContentId, Retry>,
     outputs: mpsc::Sender<Output>,
-    /// They are told what is fetched.
-    origins: mpsc::Sender<origins::Input>,
+    /// What is fetched, for origins: they follow it, and nobody waits for them.
+    fetches: watch::Sender<origins::Fetches>,
     tasks: JoinSet<Done>,
     stopping: bool,
 }
@@ -156,7 +157,7 @@ impl Contents {
     pub(crate) fn new(
         node: Node,
         outputs: mpsc::Sender<Output>,
-        origins: mpsc::Sender<origins::Input>,
+        fetches: watch::Sender<origins::Fetches>,
     ) -> Self {
         Self {
             node,
@@ -173,7 +174,7 @@ impl Contents {
             looked_at: clock::moment(),
             retries: BTreeMap::new(),
             outputs,
-            origins,
+            fetches,
             tasks: JoinSet::new(),
             stopping: false,
         }
@@ -386,7 +387,7 @@ impl Contents {
 
     async fn leave(&mut self, content: ContentId) {
         *self.leaving.entry(content).or_default() += 1;
-        self.to_origins(origins::Input::Left(content)).await;
+        self.end_fetch(content);
         self.node.leave(content).await;
     }
 
@@ -438,10 +439,10 @@ impl Contents {
         }
         self.node.join(join).await;
         match manifest {
-            Some(manifest) => self.open(library, content, manifest).await,
+            Some(manifest) => self.open(library, content, manifest),
             None => {
                 let wanted = self.wanted.get(&content).cloned().unwrap_or_default();
-                self.to_origins(origins::Input::Unknown { library, content, wanted }).await;
+                self.begin_fetch(content, origins::Fetch { library, manifest: None, wanted });
             }
         }
         if is_fetching {
@@ -449,7 +450,7 @@ impl Contents {
         }
     }
 
-    async fn open(&mut self, library: LibraryKey, content: ContentId, manifest: Manifest) {
+    fn open(&mut self, library: LibraryKey, content: ContentId, manifest: Manifest) {
         let Some(handle) = self.libraries.get(&library).cloned() else { return };
         let Some(joined) = self.joined.get_mut(&content) else { return };
         joined.files = manifest.files().len();
@@ -459,8 +460,8 @@ impl Contents {
         let joining = joined.joining;
         if joined.is_fetching {
             // Before the store is open: who fills it from older versions waits for somebody who serves the content.
-            let fetching = origins::Fetching { library, manifest: manifest.clone(), wanted: wanted.clone() };
-            self.to_origins(origins::Input::Fetching(fetching)).await;
+            let (known, wanted) = (Some(manifest.clone()), wanted.clone());
+            self.begin_fetch(content, origins::Fetch { library, manifest: known, wanted });
         }
         let Some(joined) = self.joined.get_mut(&content) else { return };
         let asking = Asking {
@@ -579,14 +580,14 @@ impl Contents {
                 if let Some(joined) = self.joined.get(&content) {
                     let library = joined.library;
                     self.remember_chunks(library, &manifest);
-                    self.open(library, content, manifest).await;
+                    self.open(library, content, manifest);
                 }
             }
             NodeEvent::Engine(Event::Completed { content }) => {
                 self.report_whole(content).await;
                 self.report_completed(content).await;
                 self.on_completed(content);
-                self.to_origins(origins::Input::Left(content)).await;
+                self.end_fetch(content);
                 self.start_fetches().await;
             }
             NodeEvent::Engine(Event::Failed { content, failure }) => {
@@ -771,9 +772,12 @@ impl Contents {
         unused.into_iter().take(count).map(|(_, content)| content).collect()
     }
 
-    /// The origins take what they are told for as long as they live.
-    async fn to_origins(&self, input: origins::Input) {
-        let _ = self.origins.send(input).await;
+    fn begin_fetch(&self, content: ContentId, fetch: origins::Fetch) {
+        self.fetches.send_modify(|fetches| drop(fetches.insert(content, Arc::new(fetch))));
+    }
+
+    fn end_fetch(&self, content: ContentId) {
+        self.fetches.send_if_modified(|fetches| fetches.remove(&content).is_some());
     }
 
     /// The exchange takes outputs for as long as it lives.

@@ -125,7 +125,7 @@ pub(super) fn remove_leftovers(fetched: &Path, used: &BTreeSet<ContentId>) {
 }
 
 /// A link in the place of the folder would lead out of the library.
-fn check_is_inside(dir: &Path) -> Result<(), String> {
+pub(crate) fn check_is_inside(dir: &Path) -> Result<(), String> {
     let is_link = |path: &&Path| path.symlink_metadata().is_ok_and(|found| found.is_symlink());
     match std::iter::once(dir).chain(dir.parent()).find(is_link) {
         Some(link) => Err(format!("`{}` is a symbolic link: remove it", Shown(link))),
@@ -134,7 +134,7 @@ fn check_is_inside(dir: &Path) -> Result<(), String> {
 }
 
 /// Whether so much may be written to the disk of a folder.
-fn check_free(dir: &Path, len: u64, min_free: u64) -> Result<(), String> {
+pub(crate) fn check_free(dir: &Path, len: u64, min_free: u64) -> Result<(), String> {
     // A disk that does not tell is as good as one with room: writing tells.
     let Ok(stat) = rustix::fs::statvfs(dir) else { return Ok(()) };
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);

@@ -92,7 +92,7 @@ pub(crate) struct Desk {
     dialing: BTreeMap<Target, CancellationToken>,
     exchange: mpsc::Sender<exchange::Input>,
     contents: mpsc::Sender<contents::Input>,
-    to_origins: mpsc::Sender<crate::origins::Input>,
+    to_origins: watch::Sender<crate::origins::Settings>,
     outputs: mpsc::Sender<LibraryOutput>,
     dialed: mpsc::Sender<Dialed>,
     meeting_places: watch::Sender<Vec<ContentId>>,
@@ -154,7 +154,7 @@ impl Desk {
         self.to_contents(contents::Input::Libraries(handles.clone())).await;
         self.to_exchange(exchange::Input::Access(Box::new(access))).await;
         self.to_exchange(exchange::Input::Libraries(handles)).await;
-        self.set_origins().await;
+        self.set_origins();
         self.say_own_list().await;
         self.dial(self.all_targets());
         self.pages.follow(self.folder.config().metrics);

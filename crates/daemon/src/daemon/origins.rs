@@ -6,21 +6,18 @@ use crate::origins;
 
 impl Desk {
     /// Tells the origins what the files say, and which libraries work.
-    pub(super) async fn set_origins(&self) {
+    pub(super) fn set_origins(&self) {
         let works = self.libraries.iter().filter_map(|(key, running)| match running {
-            Running::Works { handle, settings, .. } => {
-                Some((*key, origins::Followed { handle: handle.clone(), settings: settings.clone() }))
-            }
+            Running::Works { handle, settings, .. } => Some((*key, (handle.clone(), settings.clone()))),
             Running::Stands { .. } => None,
         });
-        let input = origins::Input::Settings(crate::settings::origins_of(&self.folder), works.collect());
-        // They take what they are told for as long as they live.
-        let _ = self.to_origins.send(input).await;
+        let (origins, libraries) = (crate::settings::origins_of(&self.folder), works.collect());
+        self.to_origins.send_replace(origins::Settings { origins, libraries });
     }
 
     /// Pins certificates that were seen at first contact.
     pub(super) async fn pin_origins(&mut self) {
-        let known: Vec<_> = self.origins.borrow().values().cloned().collect();
+        let known: Vec<_> = self.origins.borrow().used.values().cloned().collect();
         for origin in known {
             let url = &origin.settings.url;
             let is_open = |peer: &swarm_daemon_files::Peer| {
@@ -31,6 +28,7 @@ impl Desk {
             };
             match self.folder.pin_origin(url, seen) {
                 Ok(_) => {
+                    origin.note_pinned();
                     tracing::info!(origin = url.as_str(), fingerprint = %seen, "pinned the certificate of an origin at first contact");
                     self.apply().await;
                 }

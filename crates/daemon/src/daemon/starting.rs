@@ -77,20 +77,23 @@ pub(super) fn start(daemon: Daemon) -> Started {
     };
     let (exchange_task, peers) = Exchange::new(start, exchange.clone());
     tasks.spawn(exchange_task.run(exchange_queue));
-    let (to_origins, origins_queue) = mpsc::channel(QUEUE);
+    let (to_origins, origins_settings) = watch::channel(origins::Settings::default());
+    let (fetches, fetches_seen) = watch::channel(origins::Fetches::new());
     let ground = origins::Ground {
         me: endpoint.node_id(),
         spool: state.join(SPOOL_FOLDER),
         contents: contents.clone(),
         peers: peers.clone(),
+        fetches: fetches_seen,
+        down: node.down(),
         tasks: tasks.clone(),
         ending: ending.clone(),
     };
     let (origins_task, origins) = origins::Running::new(ground);
-    tasks.spawn(origins_task.run(origins_queue));
+    tasks.spawn(origins_task.run(origins_settings));
     let (engine_events, engine_queue) = mpsc::channel(QUEUE);
     tasks.spawn(sort_events(node_events, engine_events, found));
-    let contents_task = Contents::new(node.clone(), contents_outputs, to_origins.clone());
+    let contents_task = Contents::new(node.clone(), contents_outputs, fetches);
     let lacking = contents_task.lacking();
     tasks.spawn(contents_task.run(contents_queue, engine_queue));
     tasks.spawn(control.serve(asker.clone(), ending.clone(), tasks.clone()));

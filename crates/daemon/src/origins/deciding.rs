@@ -14,6 +14,8 @@ pub(super) struct Digests {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Here {
     Nothing,
+    /// Nothing any more: somebody deleted this file.
+    Deleted(Digests),
     /// A file, and whether this node made it.
     File {
         digests: Digests,
@@ -44,6 +46,11 @@ impl Digests {
             (None, None) => false,
         }
     }
+
+    /// Whether it can be told that they are of the same bytes, or of others.
+    fn is_comparable(&self, other: &Self) -> bool {
+        self.blake3.and(other.blake3).or(self.sha256.and(other.sha256)).is_some()
+    }
 }
 
 /// What becomes of a file that is `listed` now, and of which `taken` was taken over last.
@@ -53,8 +60,11 @@ pub(super) fn decide(listed: &Digests, here: &Here, taken: Option<&Taken>) -> De
         (Here::File { digests, .. }, _) if digests.is_same(listed) => Decision::Same,
         // It was changed, moved or deleted here, and is as it was at the origin.
         _ if is_known => Decision::Leave,
+        // Whoever deleted it may know nothing of the origin.
+        (Here::Deleted(digests), _) if digests.is_same(listed) => Decision::Leave,
         (Here::Nothing, None) => Decision::Take { replaces: None },
-        (Here::Nothing, Some(_)) | (Here::Other, _) | (Here::File { is_own: true, .. }, None) => {
+        (Here::Deleted(digests), None) if digests.is_comparable(listed) => Decision::Take { replaces: None },
+        (Here::Nothing | Here::Deleted(_) | Here::Other, _) | (Here::File { is_own: true, .. }, None) => {
             Decision::Conflict
         }
         (Here::File { digests, .. }, Some(taken)) => match digests.blake3 {
@@ -103,6 +113,18 @@ mod tests {
         assert_eq!(decide(&digests(1), &Here::Other, None), Decision::Conflict);
         let others = Here::File { digests: digests(1), is_own: false };
         assert_eq!(decide(&digests(2), &others, None), Decision::Leave);
+    }
+
+    #[test]
+    fn what_others_deleted_does_not_come_back() {
+        let deleted = Here::Deleted(digests(1));
+        assert_eq!(decide(&digests(1), &deleted, None), Decision::Leave);
+        assert_eq!(decide(&digests(1), &deleted, Some(&Taken::of(&digests(2)))), Decision::Leave);
+        assert_eq!(decide(&digests(2), &deleted, None), Decision::Take { replaces: None }, "another file");
+        assert_eq!(decide(&digests(2), &deleted, Some(&Taken::of(&digests(1)))), Decision::Conflict);
+        let unknown = Here::Deleted(Digests { blake3: Some([1; 32]), sha256: None });
+        let listed = Digests { blake3: None, sha256: Some([1; 32]) };
+        assert_eq!(decide(&listed, &unknown, None), Decision::Conflict, "nobody can tell");
     }
 
     #[test]

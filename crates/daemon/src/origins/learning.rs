@@ -1,5 +1,5 @@
 //! Files of a content whose manifest nobody tells: they are fetched whole from an origin, proven by the hashes in the records, and given to the
-//! library as if the engine had fetched them. Blocking.
+//! library as if the engine had fetched them. Invariant: nothing is written where there is no room, or through a link. Blocking.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -18,7 +18,8 @@ use super::listed::Listed;
 use super::shared::{OriginFault, Shared};
 use super::spool::Spooled;
 use super::whole::{Whole, WholeError};
-use crate::library::Input as LibraryInput;
+use crate::contents::{check_free, check_is_inside};
+use crate::library::{FetchedFolder, Input as LibraryInput};
 
 /// What is fetched from where.
 pub(super) struct Learning {
@@ -32,18 +33,28 @@ pub(super) struct Learning {
 
 /// Fetches those of the files that the origin lists.
 pub(super) fn run(learning: &Learning, wanted: &BTreeSet<ContentHash>) {
+    let (shared, library) = (&learning.shared, learning.library);
+    let mut failed_in_a_row = 0;
     for hash in wanted {
         let Some(file) = learning.listed_as(hash) else { continue };
         match learning.fetch(hash, &file) {
-            Ok(()) => {}
+            Ok(()) => {
+                failed_in_a_row = 0;
+                shared.note_came(library, &file);
+            }
             Err(Failed::Whole(WholeError::Over)) => return,
-            Err(Failed::Whole(WholeError::Wrong(_))) => learning.shared.note_wrong(learning.library, &file),
+            Err(Failed::Whole(WholeError::Wrong(_))) => shared.note_wrong(library, &file),
             Err(Failed::Whole(WholeError::Origin(error))) => {
                 tracing::debug!(path = file.path, %error, "a file did not come from an origin");
+                shared.note_failed(library, &file, None, None);
+                failed_in_a_row += 1;
+                if error.is_of_server() || failed_in_a_row == FAILED_IN_A_ROW_MAX {
+                    return;
+                }
             }
             Err(error) => {
-                let detail = format!("it cannot be fetched from {}: {error}", learning.shared.settings.url);
-                learning.shared.fault(learning.library, &file.path, OriginFault { issue: "fetch", detail });
+                let detail = format!("it cannot be fetched from {}: {error}", shared.settings.url);
+                shared.note_failed(library, &file, None, Some(OriginFault { issue: "fetch", detail }));
             }
         }
     }
@@ -57,32 +68,43 @@ enum Failed {
     Store(#[from] swarm_files::StoreError),
     #[error(transparent)]
     Index(#[from] swarm_index::IndexError),
+    #[error("{0}")]
+    Folder(String),
     #[error("its chunks are not those of its hash: this is a bug, please report it")]
     Chunks,
 }
 
 impl Learning {
+    /// The file that is to be fetched for a content; nothing if it is here by now, or left alone.
     fn listed_as(&self, hash: &ContentHash) -> Option<ListedFile> {
         let book = LibraryBook::open(&self.followed.handle.index_path);
         let sha256 = book.and_then(|book| book.sha256_of(hash)).ok().flatten();
         let found = self.listed.find(hash, sha256.as_ref(), None);
-        found.filter(|file| file.length > 0 && !self.shared.is_refused(file)).cloned()
+        let is_meant = |file: &&ListedFile| {
+            file.length > 0
+                && !self.shared.rests(self.library, file, None)
+                && self.followed.handle.places.places(hash, file.length).is_empty()
+        };
+        found.filter(is_meant).cloned()
     }
 
     fn fetch(&self, hash: &ContentHash, file: &ListedFile) -> Result<(), Failed> {
         let handle = &self.followed.handle;
         // Without a sync target nothing is wanted.
-        let Some(fetched) = handle.fetched.borrow().clone() else { return Ok(()) };
-        let (shared, guid) = (&self.shared, self.followed.settings.guid.as_str());
-        let whole = Whole { shared, guid, file, runtime: &self.runtime };
+        let Some(FetchedFolder { dir, min_free }) = handle.fetched.borrow().clone() else { return Ok(()) };
+        check_is_inside(&dir).map_err(Failed::Folder)?;
+        check_free(&dir, file.length, min_free).map_err(Failed::Folder)?;
+        let (shared, guid) = (&*self.shared, self.followed.settings.guid.as_str());
+        let whole = Whole { shared, guid, file, down: &self.followed.down, runtime: &self.runtime };
         let spooled = Spooled::fetch(&self.spool, hash, &whole)?;
         let content = content_of(hash, file.length, &spooled)?;
         let chunk_hashes = content.chunk_hashes.to_vec();
         let manifest = library_manifest([content]).map_err(|_| Failed::Chunks)?;
         let places: Arc<dyn Places> = Arc::clone(&handle.places) as Arc<dyn Places>;
-        let opened =
-            GatheredStore::open(manifest, &|_| true, places, &fetched.dir, swarm_node::clock::wall_clock);
+        let opened = GatheredStore::open(manifest, &|_| true, places, &dir, swarm_node::clock::wall_clock);
         let (store, gathered) = opened?;
+        // It took a while to come: others may have written meanwhile.
+        check_free(&dir, file.length, min_free).map_err(Failed::Folder)?;
         for chunk in store.manifest().geometry().chunks() {
             if !gathered.wanted.contains(chunk.get()) || gathered.durable.contains(chunk.get()) {
                 continue;
@@ -122,3 +144,6 @@ fn content_of(hash: &ContentHash, len: u64, spooled: &Spooled) -> Result<Content
     }
     Ok(ContentFile { hash: hash.0, len, chunk_hashes: chunk_hashes.into() })
 }
+
+/// After so many files in a row that did not come, the others are tried another time.
+const FAILED_IN_A_ROW_MAX: u32 = 3;

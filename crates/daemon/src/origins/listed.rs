@@ -1,4 +1,4 @@
-//! What an origin lists of a library, by hash. Pure.
+//! What an origin lists of a library, by path and by hash. Invariant: a path is listed once. Pure.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,21 @@ use swarm_sync::ContentHash;
 /// A list, and where each hash is in it.
 #[derive(Debug, Default)]
 pub(crate) struct Listed {
+    /// By path.
     pub(super) files: Vec<ListedFile>,
     /// To ask by whether it changed.
     pub(super) tag: Option<String>,
+    /// Entries that are left out because they are none.
+    pub(super) unread: usize,
     by_blake3: BTreeMap<[u8; 32], usize>,
     by_sha256: BTreeMap<[u8; 32], usize>,
 }
 
 impl Listed {
-    pub(super) fn new(files: Vec<ListedFile>, tag: Option<String>) -> Self {
+    pub(super) fn new(mut files: Vec<ListedFile>, tag: Option<String>) -> Self {
+        files.sort_by(|one, other| place(&one.path).cmp(place(&other.path)));
+        // Of a path that is listed twice, the first one counts.
+        files.dedup_by(|second, first| place(&second.path) == place(&first.path));
         let mut listed = Self { tag, ..Self::default() };
         for (at, file) in files.iter().enumerate() {
             match (file.blake3, file.sha256) {
@@ -26,6 +32,12 @@ impl Listed {
             }
         }
         Self { files, ..listed }
+    }
+
+    /// The file at a path.
+    pub(super) fn at(&self, path: &str) -> Option<&ListedFile> {
+        let at = self.files.binary_search_by(|file| place(&file.path).cmp(place(path))).ok()?;
+        self.files.get(at)
     }
 
     /// A file with this content, of this length if one is known. By SHA-256 where the origin tells no BLAKE3.
@@ -44,6 +56,11 @@ impl Listed {
     pub(super) fn needs_sha256(&self) -> bool {
         !self.by_sha256.is_empty()
     }
+}
+
+/// Paths are listed with a slash at the beginning, or without.
+fn place(path: &str) -> &str {
+    path.trim_start_matches('/')
 }
 
 #[cfg(test)]
@@ -80,5 +97,16 @@ mod tests {
         check(9, Some(4), 3, Some("sha256"));
         check(9, Some(4), 4, None);
         check(9, None, 3, None);
+    }
+
+    #[test]
+    fn of_a_path_that_is_listed_twice_the_first_one_counts() {
+        let files =
+            vec![file("/b", 1, Some(1), None), file("a", 2, Some(2), None), file("b", 3, Some(3), None)];
+        let listed = Listed::new(files, None);
+        assert_eq!(listed.files.len(), 2);
+        assert_eq!(listed.at("b").map(|file| file.length), Some(1));
+        assert_eq!(listed.at("/a").map(|file| file.length), Some(2));
+        assert_eq!(listed.at("c"), None);
     }
 }

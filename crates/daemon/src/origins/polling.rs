@@ -1,9 +1,9 @@
 //! Reads what an origin lists, again and again, and takes over what a trusted one has of a library that no linked peer has. Invariant: an origin
-//! that does not answer is asked later and later.
+//! that does not answer is asked later and later, and so is each library of which its list is bad: one that is holds up no other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use swarm_library::LibraryKey;
 use swarm_origins::{Listing, OriginError};
@@ -11,24 +11,41 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::listed::Listed;
-use super::shared::Shared;
-use super::taking::{Compared, Comparing, take_all};
-use super::{Followed, Ground};
+use super::putting::{Putting, put_all};
+use super::shared::{OriginFault, Shared};
+use super::taking::{Compared, Comparing, ComparingError};
+use super::{Followed, Ground, Libraries};
+use crate::clock;
 use crate::library::Input as LibraryInput;
+use crate::limits::ORIGIN_FILES_LISTED_MAX;
 
 pub(super) struct Polling {
     shared: Arc<Shared>,
     ground: Ground,
-    libraries: watch::Receiver<BTreeMap<LibraryKey, Followed>>,
+    libraries: watch::Receiver<Libraries>,
+    /// Where it is waited for the origin.
+    threads: Handle,
+    /// Libraries of which the list was bad.
+    pauses: BTreeMap<LibraryKey, Pause>,
+    /// The library at which the last round ended early: the next one begins after it.
+    stopped_at: Option<LibraryKey>,
+}
+
+/// When a library is asked for again.
+struct Pause {
+    due_at: Instant,
+    wait: Duration,
 }
 
 impl Polling {
     pub(super) fn new(
         shared: Arc<Shared>,
         ground: Ground,
-        libraries: watch::Receiver<BTreeMap<LibraryKey, Followed>>,
+        libraries: watch::Receiver<Libraries>,
+        threads: Handle,
     ) -> Self {
-        Self { shared, ground, libraries }
+        let (pauses, stopped_at) = (BTreeMap::new(), None);
+        Self { shared, ground, libraries, threads, pauses, stopped_at }
     }
 
     /// Runs until it is dropped.
@@ -36,24 +53,26 @@ impl Polling {
         let (mut wait, mut soon) = (RETRY_MIN, SOON_MIN);
         loop {
             let libraries = self.libraries.borrow_and_update().clone();
-            let pause = match self.look_at_all(&libraries).await {
+            let (pause, least) = match self.look_at_all(&libraries).await {
                 Ok(is_soon) => {
                     (wait, soon) =
                         (RETRY_MIN, if is_soon { (soon * 2).min(POLL_INTERVAL) } else { SOON_MIN });
-                    if is_soon { soon } else { POLL_INTERVAL }
+                    (if is_soon { soon } else { POLL_INTERVAL }, SOON_MIN)
                 }
                 Err(error) => {
                     self.note_trouble(&error);
                     wait = (wait * 2).min(RETRY_MAX);
-                    wait
+                    let asked = error.after().unwrap_or_default().min(ASKED_MAX);
+                    (wait.max(asked), SOON_MIN.max(asked))
                 }
             };
+            let is_well = self.shared.state().is_connected;
             // What wakes it early may come often.
-            tokio::time::sleep(SOON_MIN.min(pause)).await;
+            tokio::time::sleep(least.min(pause)).await;
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(pause.saturating_sub(least)) => {}
                 changed = self.libraries.changed() => if changed.is_err() { return },
-                () = self.shared.look.notified() => {}
+                () = self.shared.look.notified(), if is_well => {}
             }
         }
     }
@@ -69,51 +88,135 @@ impl Polling {
     }
 
     /// Returns whether to look again soon.
-    async fn look_at_all(&self, libraries: &BTreeMap<LibraryKey, Followed>) -> Result<bool, OriginError> {
+    ///
+    /// # Errors
+    /// What is so of all of the origin.
+    async fn look_at_all(&mut self, libraries: &Libraries) -> Result<bool, OriginError> {
         self.forget_others(libraries);
-        let mut is_soon = false;
-        for (key, followed) in
-            libraries.iter().filter(|(_, followed)| self.shared.may_give(&followed.settings))
-        {
-            is_soon |= self.look_at(*key, followed).await?;
+        if !libraries.values().any(|followed| self.shared.may_give(&followed.settings)) {
+            let why = "nothing is asked of it: no library is to come from it, and those of this machine itself only if it is trusted";
+            self.shared.change(|state| (state.is_connected, state.trouble) = (false, Some(why.to_owned())));
         }
+        let mut keys: Vec<LibraryKey> = libraries.keys().copied().collect();
+        let first = self.stopped_at.map_or(0, |at| keys.partition_point(|key| *key <= at));
+        keys.rotate_left(first);
+        let mut is_soon = false;
+        for key in keys {
+            let followed = &libraries[&key];
+            let rests = self.pauses.get(&key).is_some_and(|pause| pause.due_at > clock::moment());
+            if rests || !self.shared.may_give(&followed.settings) {
+                continue;
+            }
+            match self.look_at(key, followed).await {
+                Ok(is_soon_here) => is_soon |= is_soon_here,
+                Err(error) if error.is_of_server() => {
+                    self.stopped_at = Some(key);
+                    return Err(error);
+                }
+                Err(error) => self.note_bad(key, &error),
+            }
+        }
+        self.stopped_at = None;
         Ok(is_soon)
     }
 
-    async fn look_at(&self, key: LibraryKey, followed: &Followed) -> Result<bool, OriginError> {
+    /// The list of a library is bad.
+    fn note_bad(&mut self, key: LibraryKey, error: &OriginError) {
+        let before = self.pauses.get(&key).map_or(POLL_INTERVAL / 2, |pause| pause.wait);
+        let wait = (before * 2).min(BAD_MAX).max(error.after().unwrap_or_default().min(ASKED_MAX));
+        self.pauses.insert(key, Pause { due_at: clock::moment() + wait, wait });
+        let issue = if *error == OriginError::Sealed { "not-synced" } else { "fetch" };
+        let detail = format!("nothing comes from {}: {error}", self.shared.settings.url);
+        self.shared.set_listed(key, None);
+        self.shared.trouble(key, OriginFault { issue, detail });
+    }
+
+    async fn look_at(&mut self, key: LibraryKey, followed: &Followed) -> Result<bool, OriginError> {
         let known = self.shared.listings.borrow().get(&key).cloned();
         let tag = known.as_ref().and_then(|listed| listed.tag.as_deref());
         let listed = match self.shared.origin.list(followed.settings.guid.as_str(), tag).await {
             Ok(Listing::Same) => known.unwrap_or_default(),
-            Ok(Listing::Files { files, tag }) => {
-                let made = tokio::task::spawn_blocking(move || Arc::new(Listed::new(files, tag)));
-                let listed = made.await.unwrap_or_default();
-                self.shared.forget_refused(key, &listed);
-                self.shared.listings.send_modify(|listings| drop(listings.insert(key, Arc::clone(&listed))));
+            Ok(Listing::Files { files, tag, unread }) => {
+                self.check_len(key, files.len())?;
+                let make = move || {
+                    let mut listed = Listed::new(files, tag);
+                    listed.unread = unread;
+                    Arc::new(listed)
+                };
+                let listed = tokio::task::spawn_blocking(make).await.unwrap_or_default();
+                self.shared.set_listed(key, Some(Arc::clone(&listed)));
                 listed
             }
             Err(OriginError::Missing(_)) => {
                 self.forget(key);
-                return Ok(self.note_answer());
+                self.note_answer();
+                return Ok(false);
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                if !error.is_of_server() {
+                    self.note_answer();
+                }
+                if error == OriginError::Sealed {
+                    self.note_sealed(followed).await;
+                }
+                return Err(error);
+            }
         };
         self.note_answer();
-        self.compare(key, followed, listed).await
+        self.pauses.remove(&key);
+        let compared = self.compare(key, followed, Arc::clone(&listed)).await;
+        let url = &self.shared.settings.url;
+        let fault = match &compared {
+            Err(error) => {
+                let detail = format!("nothing is taken over from {url}: {error}");
+                Some(OriginFault { issue: "fetch", detail })
+            }
+            Ok(_) if listed.unread > 0 => {
+                let count = listed.unread;
+                let detail =
+                    format!("{url} lists {count} files in a way that is not understood: they are left out");
+                Some(OriginFault { issue: "not-synced", detail })
+            }
+            Ok(_) => None,
+        };
+        match fault {
+            Some(fault) => self.shared.trouble(key, fault),
+            None => self.shared.change(|state| drop(state.troubles.remove(&key))),
+        }
+        let Some(compared) = compared.ok().flatten() else { return Ok(false) };
+        self.put(key, followed, compared).await
     }
 
-    /// Returns that nothing is to be done soon.
-    fn note_answer(&self) -> bool {
+    /// All lists of an origin together have a limit, too.
+    fn check_len(&self, key: LibraryKey, len: usize) -> Result<(), OriginError> {
+        let listings = self.shared.listings.borrow();
+        let others = listings.iter().filter(|(of, _)| **of != key).map(|(_, listed)| listed.files.len());
+        let all = others.sum::<usize>().saturating_add(len);
+        if all <= ORIGIN_FILES_LISTED_MAX {
+            Ok(())
+        } else {
+            Err(OriginError::TooLong(ORIGIN_FILES_LISTED_MAX))
+        }
+    }
+
+    fn note_answer(&self) {
         self.shared.change(|state| (state.is_connected, state.trouble) = (true, None));
-        false
     }
 
+    /// Nothing is signed in a library in the clear that somebody who counts says is sealed.
+    async fn note_sealed(&self, followed: &Followed) {
+        if self.shared.settings.trusted && followed.settings.is_followed {
+            let _ = followed.handle.inputs.send(LibraryInput::Heard { is_sealed: true }).await;
+        }
+    }
+
+    /// Compares the list with the library; nothing if that ended early.
     async fn compare(
         &self,
         key: LibraryKey,
         followed: &Followed,
         listed: Arc<Listed>,
-    ) -> Result<bool, OriginError> {
+    ) -> Result<Option<Compared>, ComparingError> {
         let may_take = self.may_take(key, followed);
         if may_take && followed.settings.is_followed {
             // A library is signed in only once somebody that counts was heard about it.
@@ -122,44 +225,45 @@ impl Polling {
         let (shared, me, of_library) = (Arc::clone(&self.shared), self.ground.me, followed.clone());
         let work = move || {
             let (shared, followed) = (&shared, &of_library);
-            Comparing { shared, followed, listed: &listed, me, may_take }.run()
+            Comparing { shared, library: key, followed, listed: &listed, me, may_take }.run()
         };
-        let compared = match tokio::task::spawn_blocking(work).await {
-            Ok(Ok(compared)) => compared,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "cannot compare what an origin lists");
-                return Ok(false);
-            }
-            Err(_) => return Ok(false),
-        };
-        self.note_compared(key, &compared);
-        self.take(key, followed, compared).await
+        tokio::task::spawn_blocking(work).await.ok().transpose()
     }
 
-    async fn take(
+    async fn put(
         &self,
         key: LibraryKey,
         followed: &Followed,
         compared: Compared,
     ) -> Result<bool, OriginError> {
-        let Compared { takes, has_more, .. } = compared;
+        let Compared { share, faults, unnamed, takes, has_more } = compared;
+        self.shared.note_compared(key, share, faults, unnamed);
         if takes.is_empty() {
             return Ok(has_more);
         }
-        let (shared, followed, runtime) = (Arc::clone(&self.shared), followed.clone(), Handle::current());
-        let work = move || take_all(&shared, key, &followed, takes, &runtime);
-        let outcome = tokio::task::spawn_blocking(work).await.unwrap_or_default();
+        let putting = Putting {
+            shared: Arc::clone(&self.shared),
+            library: key,
+            followed: followed.clone(),
+            runtime: Handle::current(),
+        };
+        let outcome = self.threads.spawn_blocking(move || put_all(&putting, takes)).await.unwrap_or_default();
         match outcome.trouble {
             Some(error) => Err(error),
             None => Ok(outcome.is_soon || has_more),
         }
     }
 
-    /// Whether what the origin lists is taken over: it is trusted, and no linked peer has the library.
+    /// Whether what the origin lists is taken over: it is trusted, and no linked peer has the library. What this node takes over goes on as its own
+    /// version: that is not what the versions of one author alone means, and not for a library that is sealed.
     fn may_take(&self, key: LibraryKey, followed: &Followed) -> bool {
         let settings = &followed.settings;
-        let is_open =
-            !settings.is_paused && !settings.is_mirror && !settings.is_sealed && settings.has_target();
+        let is_open = !settings.is_paused
+            && !settings.is_mirror
+            && !settings.is_sealed
+            && settings.version_of.is_none()
+            && settings.has_target()
+            && matches!(followed.handle.keys.sealing(), Ok(None));
         let peers = self.ground.peers.borrow();
         let has = |peer: &crate::exchange::PeerState| {
             peer.libraries.get(&key).is_some_and(|library| library.role.is_some())
@@ -170,32 +274,20 @@ impl Polling {
             && !peers.iter().any(has)
     }
 
-    fn note_compared(&self, key: LibraryKey, compared: &Compared) {
-        self.shared.change(|state| {
-            state.shares.insert(key, compared.share);
-            state.faults.retain(|(of, _), fault| *of != key || fault.issue == "hash-mismatch");
-        });
-        for (path, fault) in &compared.faults {
-            self.shared.fault(key, path, fault.clone());
-        }
+    fn forget(&mut self, key: LibraryKey) {
+        self.pauses.remove(&key);
+        self.shared.set_listed(key, None);
+        self.shared.change(|state| drop(state.troubles.remove(&key)));
     }
 
-    fn forget(&self, key: LibraryKey) {
-        if self.shared.listings.borrow().contains_key(&key) {
-            self.shared.listings.send_modify(|listings| drop(listings.remove(&key)));
-        }
-        self.shared.change(|state| {
-            state.shares.remove(&key);
-            state.faults.retain(|(of, _), _| *of != key);
+    fn forget_others(&mut self, libraries: &Libraries) {
+        let listed = self.shared.listings.borrow().keys().copied().collect::<Vec<_>>();
+        let told = self.shared.state().troubles.into_keys();
+        let mut known: Vec<LibraryKey> = self.pauses.keys().copied().chain(listed).chain(told).collect();
+        known.retain(|key| {
+            libraries.get(key).is_none_or(|followed| !self.shared.may_give(&followed.settings))
         });
-    }
-
-    fn forget_others(&self, libraries: &BTreeMap<LibraryKey, Followed>) {
-        let known: Vec<LibraryKey> = self.shared.listings.borrow().keys().copied().collect();
-        for key in known
-            .into_iter()
-            .filter(|key| libraries.get(key).is_none_or(|followed| !self.shared.may_give(&followed.settings)))
-        {
+        for key in known {
             self.forget(key);
         }
     }
@@ -208,3 +300,7 @@ const SOON_MIN: Duration = Duration::from_secs(1);
 /// How soon an origin is asked again that did not answer, at first and at most.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
+/// How soon it is asked again for a library of which its list is bad, at most.
+const BAD_MAX: Duration = Duration::from_secs(15 * 60);
+/// How long it is left alone at most because it asks for that.
+const ASKED_MAX: Duration = swarm_origins::limits::REST_ASKED_MAX;

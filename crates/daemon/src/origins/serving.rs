@@ -1,18 +1,19 @@
 //! Gives the bytes of an origin to the engine: for each content that is fetched, the chunks of files that the origin lists, by its stand-in. A
-//! content whose manifest nobody tells is helped by whole files. Invariant: the origin offers a content only while it is fetched here.
+//! content whose manifest nobody tells is helped by whole files. Invariant: the origin offers a content only while it is fetched here; nobody waits
+//! for this task: it follows a state of which the newest counts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use swarm_core::base::{Bitfield, ContentId};
-use swarm_core::manifest::{Manifest, content_hash_of};
+use swarm_core::manifest::{Manifest, Source, content_hash_of};
 use swarm_index::{IndexError, LibraryBook};
-use swarm_library::LibraryKey;
 use swarm_origins::ListedFile;
 use swarm_sync::ContentHash;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -21,117 +22,175 @@ use super::listed::Listed;
 use super::shared::Shared;
 use super::stand_in::StandIn;
 use super::store::{Held, OriginStore};
-use super::{Fetching, Followed, Ground};
+use super::threads::Threads;
+use super::{Fetch, Fetches, Followed, Ground, Libraries};
 use crate::clock;
 use crate::contents;
-
-/// What the serving of an origin is told.
-pub(super) enum Input {
-    Fetching(Fetching),
-    Unknown { library: LibraryKey, content: ContentId, wanted: BTreeSet<ContentHash> },
-    Left(ContentId),
-}
 
 pub(super) struct Serving {
     shared: Arc<Shared>,
     ground: Ground,
-    libraries: watch::Receiver<BTreeMap<LibraryKey, Followed>>,
+    libraries: watch::Receiver<Libraries>,
+    threads: Threads,
     stand_in: Option<StandIn>,
-    fetching: BTreeMap<ContentId, Fetching>,
+    fetches: Fetches,
     /// What is offered of each content.
-    offered: BTreeMap<ContentId, BTreeMap<usize, ListedFile>>,
-    unknown: BTreeMap<ContentId, Unknown>,
+    offered: BTreeMap<ContentId, Offer>,
+    /// When each content is helped by whole files whose manifest peers may still tell.
+    unknown: BTreeMap<ContentId, Due>,
     tasks: JoinSet<()>,
 }
 
-/// A content whose manifest peers may still tell.
-struct Unknown {
-    library: LibraryKey,
-    wanted: BTreeSet<ContentHash>,
-    due_at: Instant,
+/// Files of a content that are offered, by their numbers in the manifest.
+struct Offer {
+    held: BTreeMap<usize, ListedFile>,
+    /// Set once some of them are lost: they are offered anew after a while, as far as they are listed still.
+    has_lost: Arc<AtomicBool>,
+    due: Due,
+}
+
+/// When something is tried again, and how long it waited last.
+#[derive(Clone, Copy)]
+struct Due {
+    at: Instant,
+    wait: Duration,
+}
+
+impl Due {
+    fn after(wait: Duration) -> Self {
+        Self { at: clock::moment() + wait, wait }
+    }
+
+    fn is_now(&self) -> bool {
+        self.at <= clock::moment()
+    }
+
+    /// It came to nothing again.
+    fn next(self) -> Self {
+        Self::after((self.wait * 2).min(WAIT_MAX))
+    }
 }
 
 impl Serving {
     pub(super) fn new(
         shared: Arc<Shared>,
         ground: Ground,
-        libraries: watch::Receiver<BTreeMap<LibraryKey, Followed>>,
+        libraries: watch::Receiver<Libraries>,
+        threads: Threads,
     ) -> Self {
-        let (fetching, offered, unknown) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { shared, ground, libraries, stand_in: None, fetching, offered, unknown, tasks: JoinSet::new() }
+        Self {
+            shared,
+            ground,
+            libraries,
+            threads,
+            stand_in: None,
+            fetches: Fetches::new(),
+            offered: BTreeMap::new(),
+            unknown: BTreeMap::new(),
+            tasks: JoinSet::new(),
+        }
     }
 
     /// Runs until the origin is gone.
-    pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Input>, ending: CancellationToken) {
-        let mut listings = self.shared.listings.subscribe();
-        let mut tick = tokio::time::interval(TICK);
-        loop {
-            tokio::select! {
-                () = ending.cancelled() => break,
-                input = inputs.recv() => match input {
-                    Some(input) => self.on_input(input).await,
-                    None => break,
-                },
-                Ok(()) = listings.changed() => self.offer_all().await,
-                Some(_) = self.tasks.join_next() => {}
-                _ = tick.tick() => self.learn_due(),
-            }
-        }
-        if let Some(stand_in) = &self.stand_in {
+    pub(super) async fn run(mut self, ending: CancellationToken) {
+        let _ = ending.run_until_cancelled(self.follow()).await;
+        if let Some(stand_in) = self.stand_in.take() {
             stand_in.stop().await;
         }
     }
 
-    async fn on_input(&mut self, input: Input) {
-        match input {
-            Input::Fetching(fetching) => {
-                let content = fetching.manifest.id();
-                self.unknown.remove(&content);
-                self.withdraw(content).await;
-                self.fetching.insert(content, fetching);
+    /// Until nobody fetches anything any more.
+    async fn follow(&mut self) {
+        let (mut fetches, mut listings) = (self.ground.fetches.clone(), self.shared.listings.subscribe());
+        fetches.mark_changed();
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            tokio::select! {
+                changed = fetches.changed() => match changed {
+                    Ok(()) => {
+                        let now = fetches.borrow_and_update().clone();
+                        self.set_fetches(now).await;
+                    }
+                    Err(_) => return,
+                },
+                Ok(()) = listings.changed() => self.offer_all().await,
+                Some(_) = self.tasks.join_next() => {}
+                _ = tick.tick() => {
+                    self.offer_lost().await;
+                    self.learn_due();
+                }
+            }
+        }
+    }
+
+    async fn set_fetches(&mut self, now: Fetches) {
+        let before = std::mem::replace(&mut self.fetches, now);
+        let is_as = |content: &ContentId, fetch: &Arc<Fetch>, others: &Fetches| {
+            others.get(content).is_some_and(|other| Arc::ptr_eq(other, fetch))
+        };
+        for (content, fetch) in &before {
+            if !is_as(content, fetch, &self.fetches) {
+                self.unknown.remove(content);
+                self.withdraw(*content).await;
+            }
+        }
+        for (content, fetch) in self.fetches.clone() {
+            if is_as(&content, &fetch, &before) {
+                continue;
+            }
+            if fetch.manifest.is_some() {
                 self.offer(content).await;
-            }
-            Input::Unknown { library, content, wanted } => {
-                let due_at = clock::moment() + PATIENCE;
-                self.unknown.insert(content, Unknown { library, wanted, due_at });
-            }
-            Input::Left(content) => {
-                self.unknown.remove(&content);
-                self.fetching.remove(&content);
-                self.withdraw(content).await;
+            } else {
+                self.unknown.insert(content, Due::after(PATIENCE));
             }
         }
     }
 
     async fn offer_all(&mut self) {
-        for content in self.fetching.keys().copied().collect::<Vec<_>>() {
+        for content in self.fetches.keys().copied().collect::<Vec<_>>() {
             self.offer(content).await;
+        }
+    }
+
+    /// Offers anew what was lost: the origin may have it again.
+    async fn offer_lost(&mut self) {
+        let is_due = |offer: &Offer| offer.has_lost.load(Ordering::Relaxed) && offer.due.is_now();
+        let lost = self.offered.iter().filter(|(_, offer)| is_due(offer));
+        let lost: Vec<(ContentId, Due)> = lost.map(|(content, offer)| (*content, offer.due.next())).collect();
+        for (content, due) in lost {
+            self.withdraw(content).await;
+            self.offer(content).await;
+            if let Some(offer) = self.offered.get_mut(&content) {
+                offer.due = due;
+            }
         }
     }
 
     /// Offers what the origin lists of a content, if that is not offered already.
     async fn offer(&mut self, content: ContentId) {
-        let Some(fetching) = self.fetching.get(&content).cloned() else { return };
-        let listed = self.shared.listings.borrow().get(&fetching.library).cloned();
-        let followed = self.libraries.borrow().get(&fetching.library).cloned();
+        let Some(fetch) = self.fetches.get(&content).cloned() else { return };
+        let Some(manifest) = fetch.manifest.clone() else { return };
+        let listed = self.shared.listings.borrow().get(&fetch.library).cloned();
+        let followed = self.libraries.borrow().get(&fetch.library).cloned();
         let (Some(listed), Some(followed)) = (listed, followed) else { return self.withdraw(content).await };
-        let (shared, index) = (Arc::clone(&self.shared), followed.handle.index_path.clone());
-        let of_content = fetching.clone();
-        let look = move || held(&shared, &of_content, &listed, &index);
+        let (shared, index, of_content) =
+            (Arc::clone(&self.shared), followed.handle.index_path.clone(), Arc::clone(&fetch));
+        let look = move || held(&shared, (&of_content, &manifest), &listed, &index);
         let held = match tokio::task::spawn_blocking(look).await {
             Ok(Ok(held)) => held,
             Ok(Err(error)) => return tracing::warn!(%error, "cannot look up what an origin may give"),
             Err(_) => return,
         };
-        if self.offered.get(&content) == Some(&held) {
+        if self.offered.get(&content).is_some_and(|offer| offer.held == held) {
             return;
         }
         self.withdraw(content).await;
         if held.is_empty() {
             return;
         }
-        let Some(source) = self.serve(fetching, &followed, held.clone()).await else { return };
-        self.offered.insert(content, held);
+        let has_lost = Arc::new(AtomicBool::new(false));
+        let Some(source) = self.serve(&fetch, &followed, held.clone(), &has_lost).await else { return };
+        self.offered.insert(content, Offer { held, has_lost, due: Due::after(WAIT_MIN) });
         let _ = self.ground.contents.send(contents::Input::Serving { source, contents: vec![content] }).await;
     }
 
@@ -146,12 +205,14 @@ impl Serving {
     /// Has the stand-in serve it.
     async fn serve(
         &mut self,
-        fetching: Fetching,
+        fetch: &Fetch,
         followed: &Followed,
         held: BTreeMap<usize, ListedFile>,
-    ) -> Option<swarm_core::manifest::Source> {
+        has_lost: &Arc<AtomicBool>,
+    ) -> Option<Source> {
         if self.stand_in.is_none() {
-            match StandIn::start(self.ground.me, &self.ground.tasks) {
+            let threads = self.threads.handle()?;
+            match StandIn::start(self.ground.me, &threads, &self.ground.tasks) {
                 Ok(stand_in) => self.stand_in = Some(stand_in),
                 Err(error) => {
                     tracing::warn!(error, "an origin cannot be used for the bytes of peers' files");
@@ -159,8 +220,7 @@ impl Serving {
                 }
             }
         }
-        let stand_in = self.stand_in.as_ref()?;
-        let Fetching { library, manifest, .. } = fetching;
+        let (stand_in, manifest) = (self.stand_in.as_ref()?, fetch.manifest.clone()?);
         let has = chunks_of(&manifest, held.keys());
         let of_file = |(number, listed): (usize, ListedFile)| {
             let hash = ContentHash(content_hash_of(&manifest.files()[number]));
@@ -169,9 +229,11 @@ impl Serving {
         let store = OriginStore {
             files: held.into_iter().map(of_file).collect(),
             manifest: manifest.clone(),
-            library,
+            library: fetch.library,
             guid: followed.settings.guid.to_string(),
             shared: Arc::clone(&self.shared),
+            down: followed.down.clone(),
+            has_lost: Arc::clone(has_lost),
             runtime: Handle::current(),
             spool: self.ground.spool.clone(),
             kept: Mutex::default(),
@@ -180,30 +242,28 @@ impl Serving {
         Some(stand_in.source())
     }
 
-    /// Fetches whole files for contents whose manifest nobody told for a while.
+    /// Fetches whole files for contents whose manifest nobody told for a while, and again if not all of them came.
     fn learn_due(&mut self) {
-        let now = clock::moment();
-        let due: Vec<ContentId> = self
-            .unknown
-            .iter()
-            .filter(|(_, unknown)| unknown.due_at <= now)
-            .map(|(content, _)| *content)
-            .collect();
+        let due = self.unknown.iter().filter(|(_, due)| due.is_now());
+        let due: Vec<ContentId> = due.map(|(content, _)| *content).collect();
         for content in due {
             if !self.tasks.is_empty() {
                 return;
             }
-            let Some(Unknown { library, wanted, .. }) = self.unknown.remove(&content) else { continue };
-            let listed = self.shared.listings.borrow().get(&library).cloned();
-            let followed = self.libraries.borrow().get(&library).cloned();
-            let (Some(listed), Some(followed)) = (listed, followed) else {
-                self.unknown.insert(content, Unknown { library, wanted, due_at: now + PATIENCE });
+            let Some(fetch) = self.fetches.get(&content).cloned() else { continue };
+            let listed = self.shared.listings.borrow().get(&fetch.library).cloned();
+            let followed = self.libraries.borrow().get(&fetch.library).cloned();
+            let (Some(listed), Some(followed), Some(threads)) = (listed, followed, self.threads.handle())
+            else {
+                self.unknown.insert(content, Due::after(PATIENCE));
                 continue;
             };
+            self.unknown.entry(content).and_modify(|due| *due = due.next());
             let (shared, runtime, spool) =
                 (Arc::clone(&self.shared), Handle::current(), self.ground.spool.clone());
+            let library = fetch.library;
             let learning = Learning { shared, library, followed, listed, runtime, spool };
-            self.tasks.spawn_blocking(move || learning::run(&learning, &wanted));
+            self.tasks.spawn_blocking_on(move || learning::run(&learning, &fetch.wanted), &threads);
         }
     }
 }
@@ -211,24 +271,25 @@ impl Serving {
 /// What an origin lists of the wanted files of a content, by their numbers in the manifest.
 fn held(
     shared: &Shared,
-    fetching: &Fetching,
+    (fetch, manifest): (&Fetch, &Manifest),
     listed: &Listed,
     index: &std::path::Path,
 ) -> Result<BTreeMap<usize, ListedFile>, IndexError> {
     let mut held = BTreeMap::new();
     // What is sealed goes from node to node in its sealed form.
-    if fetching.manifest.is_sealed() {
+    if manifest.is_sealed() {
         return Ok(held);
     }
     let book = LibraryBook::open(index)?;
-    for (number, file) in fetching.manifest.files().iter().enumerate() {
+    for (number, file) in manifest.files().iter().enumerate() {
         let hash = ContentHash(content_hash_of(file));
-        if !fetching.wanted.is_empty() && !fetching.wanted.contains(&hash) {
+        if !fetch.wanted.is_empty() && !fetch.wanted.contains(&hash) {
             continue;
         }
         let sha256 = if listed.needs_sha256() { book.sha256_of(&hash)? } else { None };
         let found = listed.find(&hash, sha256.as_ref(), Some(file.len));
-        held.extend(found.filter(|file| !shared.is_refused(file)).map(|file| (number, file.clone())));
+        let found = found.filter(|file| !shared.is_refused(fetch.library, file));
+        held.extend(found.map(|file| (number, file.clone())));
     }
     Ok(held)
 }
@@ -247,3 +308,7 @@ fn chunks_of<'a>(manifest: &Manifest, files: impl Iterator<Item = &'a usize>) ->
 const TICK: Duration = Duration::from_secs(1);
 /// A peer that knows a manifest tells it sooner.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How soon what was lost is offered anew, at first.
+const WAIT_MIN: Duration = Duration::from_secs(5);
+/// How soon anything is tried again, at most.
+const WAIT_MAX: Duration = Duration::from_secs(10 * 60);

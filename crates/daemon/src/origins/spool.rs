@@ -33,7 +33,7 @@ impl Spooled {
         let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
         let mut spooled = Self { file: file.map_err(failed)?, path: path.clone() };
         let found = whole.fetch(&mut |bytes| spooled.file.write_all(bytes).map_err(failed))?;
-        if found.blake3 != hash.0 {
+        if found.blake3 != Some(hash.0) {
             return Err(WholeError::Wrong(swarm_core::base::ByteLen(whole.file.length)));
         }
         Ok(spooled)

@@ -1,13 +1,16 @@
 //! A content as an origin has it: a chunk is asked for when somebody reads it. Invariant: a chunk is given out only if its hash in the manifest
-//! proves it; a file of which a wrong chunk came is not asked for again. Nothing is written. Blocking.
+//! proves it; a file of which a wrong chunk came is not asked for again; no lock is held while it is waited for the origin. Nothing is written.
+//! Blocking.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use swarm_core::manifest::{ChunkHasher, ChunkIndex, ChunkSpan, Manifest};
 use swarm_files::{Store, StoreError, Verdict};
 use swarm_library::LibraryKey;
+use swarm_node::Throttle;
 use swarm_origins::{ListedFile, OriginError, Version};
 use swarm_sync::ContentHash;
 use tokio::runtime::Handle;
@@ -25,6 +28,10 @@ pub(super) struct OriginStore {
     /// What the origin lists, by the number of the file in the manifest.
     pub(super) files: BTreeMap<usize, Held>,
     pub(super) shared: Arc<Shared>,
+    /// Limits of whole files that come; chunks are limited where they arrive.
+    pub(super) down: [Throttle; 2],
+    /// Files were lost: what the origin lists is to be offered anew.
+    pub(super) has_lost: Arc<AtomicBool>,
     pub(super) runtime: Handle,
     pub(super) spool: PathBuf,
     pub(super) kept: Mutex<Kept>,
@@ -37,13 +44,28 @@ pub(super) struct Held {
     state: Mutex<HeldState>,
 }
 
+#[derive(Clone)]
 enum HeldState {
     /// Chunks are asked for, of this version.
     InParts(Version),
+    /// It comes whole: who needs a chunk tries again.
+    Coming,
     /// It came whole.
-    Whole(Spooled),
-    /// Nothing of it is asked for any more.
+    Whole(Arc<Spooled>),
+    /// Nothing of it is asked for any more, until it is offered anew.
     Lost,
+}
+
+/// A file that comes whole. Unless it is told what becomes of it, it is asked for anew.
+struct Coming<'a> {
+    held: &'a Held,
+    next: HeldState,
+}
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        *self.held.locked() = self.next.clone();
+    }
 }
 
 /// Chunks that were read last: a chunk is sent in several blocks.
@@ -59,22 +81,26 @@ impl Held {
         Self { hash, listed, state: Mutex::new(HeldState::InParts(version)) }
     }
 
-    fn version(&self) -> Option<Version> {
-        match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
-            HeldState::InParts(version) => Some(version.clone()),
-            HeldState::Whole(_) | HeldState::Lost => None,
-        }
+    fn state(&self) -> HeldState {
+        self.locked().clone()
     }
 
     fn note_tag(&self, named: Option<String>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (HeldState::InParts(version), Some(_)) = (&mut *state, &named) {
+        if let (HeldState::InParts(version), Some(_)) = (&mut *self.locked(), &named) {
             version.tag = named;
         }
     }
 
-    fn lose(&self) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = HeldState::Lost;
+    /// Takes the file up to fetch it whole; `None` if somebody does, or did.
+    fn begin(&self) -> Option<Coming<'_>> {
+        let mut state = self.locked();
+        let HeldState::InParts(_) = &*state else { return None };
+        let next = std::mem::replace(&mut *state, HeldState::Coming);
+        Some(Coming { held: self, next })
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HeldState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -105,9 +131,8 @@ impl OriginStore {
         let (_, held) = held.ok_or(StoreError::NotServed)?;
         let bytes = self.fetched(held, &span, chunk)?;
         if ChunkHasher::hash(&span, &bytes) != self.manifest.chunk_hash(chunk) {
-            held.lose();
             self.shared.note_wrong(self.library, &held.listed);
-            return Err(self.lost(held, chunk));
+            return Err(self.lose(held, chunk));
         }
         let bytes = Arc::new(bytes);
         kept().put(chunk.get(), Arc::clone(&bytes));
@@ -115,7 +140,12 @@ impl OriginStore {
     }
 
     fn fetched(&self, held: &Held, span: &ChunkSpan, chunk: ChunkIndex) -> Result<Vec<u8>, StoreError> {
-        let Some(version) = held.version() else { return self.of_whole(held, span, chunk) };
+        let version = match held.state() {
+            HeldState::InParts(version) => version,
+            HeldState::Whole(spooled) => return part_of(&spooled, span),
+            HeldState::Coming => return Err(StoreError::PlaceAway { path: self.path(held) }),
+            HeldState::Lost => return Err(self.lost(held, chunk)),
+        };
         let range = span.file_offset..span.file_offset + u64::from(span.len);
         let asked = self.shared.origin.range(&self.guid, &held.listed.path, range, &version);
         let Some(answer) = self.shared.wait(&self.runtime, asked) else { return Err(self.lost(held, chunk)) };
@@ -131,40 +161,53 @@ impl OriginStore {
 
     /// From the whole file, which is fetched for the first chunk of it.
     fn of_whole(&self, held: &Held, span: &ChunkSpan, chunk: ChunkIndex) -> Result<Vec<u8>, StoreError> {
-        // Others that need the file wait for it.
-        let mut state = held.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*state, HeldState::InParts(_)) {
-            let (shared, guid, runtime) = (&self.shared, self.guid.as_str(), &self.runtime);
-            let whole = Whole { shared, guid, file: &held.listed, runtime };
-            match Spooled::fetch(&self.spool, &held.hash, &whole) {
-                Ok(spooled) => *state = HeldState::Whole(spooled),
-                Err(WholeError::Store(error)) => return Err(error),
-                Err(WholeError::Over) => *state = HeldState::Lost,
-                Err(WholeError::Wrong(_)) => {
-                    *state = HeldState::Lost;
-                    self.shared.note_wrong(self.library, &held.listed);
+        let Some(mut coming) = held.begin() else {
+            return match held.state() {
+                HeldState::Whole(spooled) => part_of(&spooled, span),
+                HeldState::Lost => Err(self.lost(held, chunk)),
+                HeldState::InParts(_) | HeldState::Coming => {
+                    Err(StoreError::PlaceAway { path: self.path(held) })
                 }
-                Err(WholeError::Origin(error)) => {
-                    drop(state);
-                    return Err(self.failed(held, chunk, &error));
-                }
+            };
+        };
+        let (shared, guid, runtime) = (&*self.shared, self.guid.as_str(), &self.runtime);
+        let whole = Whole { shared, guid, file: &held.listed, down: &self.down, runtime };
+        match Spooled::fetch(&self.spool, &held.hash, &whole) {
+            Ok(spooled) => {
+                let spooled = Arc::new(spooled);
+                coming.next = HeldState::Whole(Arc::clone(&spooled));
+                drop(coming);
+                part_of(&spooled, span)
+            }
+            Err(WholeError::Store(error)) => Err(error),
+            Err(WholeError::Over) => Err(self.lost(held, chunk)),
+            Err(WholeError::Wrong(_)) => {
+                drop(coming);
+                self.shared.note_wrong(self.library, &held.listed);
+                Err(self.lose(held, chunk))
+            }
+            Err(WholeError::Origin(error)) => {
+                drop(coming);
+                Err(self.failed(held, chunk, &error))
             }
         }
-        let HeldState::Whole(spooled) = &*state else { return Err(self.lost(held, chunk)) };
-        let mut bytes = vec![0; span.len as usize];
-        spooled.read(span.file_offset, &mut bytes)?;
-        Ok(bytes)
     }
 
     /// What an answer means for the file: another version, or that it is tried again later.
     fn failed(&self, held: &Held, chunk: ChunkIndex, error: &OriginError) -> StoreError {
         tracing::debug!(origin = self.shared.settings.url.as_str(), path = held.listed.path, %error, "a chunk did not come");
         if matches!(error, OriginError::Changed | OriginError::Missing(_)) {
-            held.lose();
             self.shared.look.notify_one();
-            return self.lost(held, chunk);
+            return self.lose(held, chunk);
         }
         StoreError::PlaceAway { path: self.path(held) }
+    }
+
+    /// Nothing of a file is asked for any more.
+    fn lose(&self, held: &Held, chunk: ChunkIndex) -> StoreError {
+        *held.locked() = HeldState::Lost;
+        self.has_lost.store(true, Ordering::Relaxed);
+        self.lost(held, chunk)
     }
 
     fn lost(&self, held: &Held, chunk: ChunkIndex) -> StoreError {
@@ -175,6 +218,12 @@ impl OriginStore {
     fn path(&self, held: &Held) -> PathBuf {
         Path::new(self.shared.settings.url.as_str()).join(held.listed.path.trim_start_matches('/'))
     }
+}
+
+fn part_of(spooled: &Spooled, span: &ChunkSpan) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = vec![0; span.len as usize];
+    spooled.read(span.file_offset, &mut bytes)?;
+    Ok(bytes)
 }
 
 impl Store for OriginStore {

@@ -1,26 +1,22 @@
-//! Takes over what a trusted origin lists: compares the list with the library, and puts what is new or changed into the sync target, from where it
-//! goes on as a change of this node. Invariant: a file is put whole, and only with the hash that is listed; what stands in its place is replaced
-//! only if it is what the library had when it was compared. Deletions are not carried over. Blocking.
+//! Compares what a trusted origin lists with the library: what is new or changed there is taken over (`putting`). Invariant: what somebody deleted
+//! or changed here stays so; deletions of the origin are not carried over. Blocking.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use swarm_core::base::NodeId;
-use swarm_files::{NewFile, PutError, Replaces, free_len};
-use swarm_mounts::MountKind;
-use swarm_origins::{ListedFile, Modified};
-use swarm_sync::{ContentHash, RunId, Timestamp, TreePath};
-use tokio::runtime::Handle;
+use swarm_index::{IndexError, LibraryBook};
+use swarm_library::{LibraryKey, State};
+use swarm_origins::ListedFile;
+use swarm_sync::{ContentHash, TreePath};
 
 use super::Followed;
 use super::deciding::{Decision, Digests, Here, decide};
 use super::listed::Listed;
 use super::shared::{OriginFault, OriginShare, Shared};
-use super::taken::TakenBook;
-use super::whole::{Whole, WholeError};
-use crate::clock;
-use crate::library::{EntryView, Input as LibraryInput, LibraryFiles, ReadError, ignore_rules};
-use crate::limits::ORIGIN_TAKES_AT_ONCE;
+use super::taken::{TakenBook, TakenError};
+use crate::library::{EntryView, LibraryFiles, ReadError, ignore_rules};
+use crate::limits::{ORIGIN_FAULTS_MAX, ORIGIN_TAKES_AT_ONCE};
 
 /// What comparing came to.
 #[derive(Default)]
@@ -30,20 +26,35 @@ pub(super) struct Compared {
     pub(super) takes: Vec<Take>,
     /// What is wrong, by path.
     pub(super) faults: BTreeMap<String, OriginFault>,
+    /// Files with which something is wrong that are not among these.
+    pub(super) unnamed: usize,
     /// There is more than can be taken at once.
     pub(super) has_more: bool,
 }
 
 /// A file that is to be taken over.
 pub(super) struct Take {
-    path: TreePath,
-    file: ListedFile,
-    replaces: Replaces,
+    pub(super) path: TreePath,
+    pub(super) file: ListedFile,
+    /// The BLAKE3 of what it replaces; `None` if nothing stands there.
+    pub(super) replaces: Option<[u8; 32]>,
+}
+
+/// Why a library cannot be compared.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ComparingError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error(transparent)]
+    Taken(#[from] TakenError),
 }
 
 /// Compares a list with a library.
 pub(super) struct Comparing<'a> {
     pub(super) shared: &'a Shared,
+    pub(super) library: LibraryKey,
     pub(super) followed: &'a Followed,
     pub(super) listed: &'a Listed,
     pub(super) me: NodeId,
@@ -53,14 +64,14 @@ pub(super) struct Comparing<'a> {
 
 impl Comparing<'_> {
     /// # Errors
-    /// If the memory of the library cannot be read.
-    pub(super) fn run(&self) -> Result<Compared, ReadError> {
-        let Followed { handle, settings } = self.followed;
+    /// If the memory of the library, or what was taken over, cannot be read.
+    pub(super) fn run(&self) -> Result<Compared, ComparingError> {
+        let Followed { handle, settings, .. } = self.followed;
         let files = LibraryFiles::new(settings, handle);
         let view = view_of(&files)?;
         let mut compared = Compared { share: self.share(&view), ..Compared::default() };
         if self.may_take {
-            self.compare(&files, &view, &mut compared);
+            self.compare(&files, &view, &mut compared)?;
         }
         Ok(compared)
     }
@@ -79,10 +90,15 @@ impl Comparing<'_> {
         share
     }
 
-    fn compare(&self, files: &LibraryFiles, view: &BTreeMap<String, EntryView>, compared: &mut Compared) {
+    fn compare(
+        &self,
+        files: &LibraryFiles,
+        view: &BTreeMap<String, EntryView>,
+        compared: &mut Compared,
+    ) -> Result<(), ComparingError> {
         // Patterns that are none stop the library, and say so there.
-        let Ok(rules) = ignore_rules(&self.followed.settings) else { return };
-        let mut taken = self.book();
+        let Ok(rules) = ignore_rules(&self.followed.settings) else { return Ok(()) };
+        let (mut taken, library) = (self.book()?, LibraryBook::open(files.index())?);
         let mut is_news = false;
         for file in &self.listed.files {
             let Some(path) = path_of(file) else {
@@ -91,7 +107,7 @@ impl Comparing<'_> {
             };
             if rules.is_ignored(&path, false)
                 || files.place_for(&path).is_err()
-                || self.shared.is_refused(file)
+                || self.shared.is_refused(self.library, file)
             {
                 continue;
             }
@@ -101,25 +117,28 @@ impl Comparing<'_> {
                 continue;
             }
             let entry = view.get(path.as_str());
-            let here = entry.map_or(Here::Nothing, |entry| self.here(entry));
+            let here = match entry {
+                Some(entry) => self.here(entry),
+                None => deleted(&library, &path)?.map_or(Here::Nothing, Here::Deleted),
+            };
             match decide(&listed, &here, taken.get(path.as_str())) {
                 Decision::Same => {
                     let digests = entry.map(digests_of).unwrap_or_default();
                     is_news |= taken.put(path.as_str(), &digests);
                 }
+                Decision::Take { replaces } if self.shared.rests(self.library, file, replaces) => {}
                 Decision::Take { replaces } if compared.takes.len() < ORIGIN_TAKES_AT_ONCE => {
-                    let run = RunId::at_ms(clock::now_ms());
-                    let replaces = replaces.map_or(Replaces::Nothing, |hash| Replaces::File(hash, run));
                     compared.takes.push(Take { path, file: file.clone(), replaces });
                 }
                 Decision::Take { .. } => compared.has_more = true,
                 Decision::Leave => {}
-                Decision::Conflict => compared.conflict(&file.path, self.shared),
+                Decision::Conflict => compared.conflict(&file.path, entry.is_some(), self.shared),
             }
         }
         if is_news && let Err(error) = taken.save() {
             tracing::warn!(%error, "cannot remember what was taken over from an origin");
         }
+        Ok(())
     }
 
     fn here(&self, entry: &EntryView) -> Here {
@@ -129,131 +148,48 @@ impl Comparing<'_> {
         Here::File { digests: digests_of(entry), is_own: entry.author == self.me.to_string() }
     }
 
-    fn book(&self) -> TakenBook {
+    fn book(&self) -> Result<TakenBook, TakenError> {
         book_of(self.shared, self.followed)
     }
 }
 
 impl Compared {
     fn fault(&mut self, path: &str, issue: &'static str, detail: &str) {
-        self.faults.insert(path.to_owned(), OriginFault { issue, detail: detail.to_owned() });
+        if self.faults.len() < ORIGIN_FAULTS_MAX {
+            self.faults.insert(path.to_owned(), OriginFault { issue, detail: detail.to_owned() });
+        } else {
+            self.unnamed += 1;
+        }
     }
 
-    fn conflict(&mut self, path: &str, shared: &Shared) {
-        let detail = format!(
-            "it was changed here and at {}: the version here stays; take it away here to get the other one, or put it there",
-            shared.settings.url
-        );
+    fn conflict(&mut self, path: &str, is_here: bool, shared: &Shared) {
+        let url = &shared.settings.url;
+        let detail = if is_here {
+            format!(
+                "it was changed here and at {url}: the version here stays; take it away here to get the other one, or put it there"
+            )
+        } else {
+            format!(
+                "it was deleted here, and {url} lists another version, or one that cannot be compared: it stays deleted; put that version here if you want it"
+            )
+        };
         self.fault(path, "conflict", &detail);
     }
 }
 
-/// What taking over came to.
-#[derive(Default)]
-pub(super) struct Outcome {
-    /// Files changed at the origin meanwhile: its list is to be read again soon.
-    pub(super) is_soon: bool,
-    /// The origin does not answer, or refuses this node.
-    pub(super) trouble: Option<swarm_origins::OriginError>,
+/// The file that was deleted at a path, as far as it is known; nothing if none was.
+fn deleted(library: &LibraryBook, path: &TreePath) -> Result<Option<Digests>, IndexError> {
+    let heads = library.heads(path)?;
+    let tombstone = heads.winner().filter(|head| matches!(head.state, State::Deleted));
+    let Some(hash) = tombstone.and_then(|head| head.parent) else { return Ok(None) };
+    Ok(Some(Digests { blake3: Some(hash.0), sha256: library.sha256_of(&hash)? }))
 }
 
-/// Takes files over, one after the other.
-pub(super) fn take_all(
-    shared: &Shared,
-    library: swarm_library::LibraryKey,
-    followed: &Followed,
-    takes: Vec<Take>,
-    runtime: &Handle,
-) -> Outcome {
-    let mut outcome = Outcome::default();
-    let mut taken = book_of(shared, followed);
-    for take in takes {
-        if followed.handle.stop.load(std::sync::atomic::Ordering::Relaxed) {
-            break;
-        }
-        match take.put(shared, followed, runtime) {
-            Ok(digests) => {
-                // Before the library sees it: a change that comes after is one of this node's people.
-                taken.put(take.path.as_str(), &digests);
-                if let Err(error) = taken.save() {
-                    tracing::warn!(%error, "cannot remember what was taken over from an origin");
-                }
-                let _ = followed.handle.inputs.blocking_send(LibraryInput::Look(Some(vec![take.path])));
-            }
-            Err(TakeError::Whole(WholeError::Wrong(_))) => {
-                shared.note_wrong(library, &take.file);
-                // It may have changed while it came: then the origin lists another one by now.
-                outcome.is_soon = true;
-            }
-            Err(TakeError::Whole(WholeError::Origin(error))) if is_of_file(&error) => outcome.is_soon = true,
-            Err(TakeError::Whole(WholeError::Origin(error))) => {
-                outcome.trouble = Some(error);
-                break;
-            }
-            Err(TakeError::Whole(WholeError::Over)) => break,
-            Err(TakeError::Whole(WholeError::Store(error))) => take.refuse(shared, library, &error),
-            Err(TakeError::Put(error)) => take.refuse(shared, library, &error),
-            Err(TakeError::Read(error)) => take.refuse(shared, library, &error),
-        }
-    }
-    outcome
-}
-
-/// Whether an error says something of one file alone.
-fn is_of_file(error: &swarm_origins::OriginError) -> bool {
-    use swarm_origins::OriginError;
-    matches!(
-        error,
-        OriginError::Changed | OriginError::Missing(_) | OriginError::Odd(_) | OriginError::NoRange
-    )
-}
-
-#[derive(Debug, thiserror::Error)]
-enum TakeError {
-    #[error(transparent)]
-    Whole(#[from] WholeError),
-    #[error(transparent)]
-    Put(#[from] PutError),
-    #[error(transparent)]
-    Read(#[from] ReadError),
-}
-
-impl Take {
-    fn put(&self, shared: &Shared, followed: &Followed, runtime: &Handle) -> Result<Digests, TakeError> {
-        let Followed { handle, settings } = followed;
-        let files = LibraryFiles::new(settings, handle);
-        let (target, relative) = files.place_for(&self.path)?;
-        self.check_room(&target, followed)?;
-        let name = ContentHash::of(format!("{} {}", shared.settings.url, self.path).as_bytes()).to_string();
-        let mut new = NewFile::begin(&target, &name).map_err(PutError::Store)?;
-        let whole = Whole { shared, guid: settings.guid.as_str(), file: &self.file, runtime };
-        let found = whole.fetch(&mut |bytes| new.write(bytes))?;
-        if let Some(modified_ns) = modified_ns(&self.file) {
-            new.set_modified(modified_ns).map_err(PutError::Store)?;
-        }
-        new.put(&relative, self.replaces)?;
-        Ok(Digests { blake3: Some(found.blake3), sha256: Some(found.sha256) })
-    }
-
-    fn check_room(&self, target: &Path, followed: &Followed) -> Result<(), TakeError> {
-        let is_target = |mount: &&swarm_mounts::MountSpec| mount.kind == MountKind::SyncTarget;
-        let min_free = followed.settings.mounts.iter().find(is_target).map_or(0, |mount| mount.min_free);
-        let needed = self.file.length.saturating_add(min_free);
-        if free_len(target).is_none_or(|free| free >= needed) {
-            return Ok(());
-        }
-        let source = rustix::io::Errno::NOSPC.into();
-        Err(PutError::Store(swarm_files::StoreError::Disk { path: target.to_owned(), op: "write", source })
-            .into())
-    }
-
-    fn refuse(&self, shared: &Shared, library: swarm_library::LibraryKey, error: &dyn std::error::Error) {
-        let detail = format!("it cannot be taken over from {}: {error}", shared.settings.url);
-        shared.fault(library, &self.file.path, OriginFault { issue: "refused", detail });
-    }
-}
-
-fn book_of(shared: &Shared, followed: &Followed) -> TakenBook {
+/// What was taken over from an origin.
+///
+/// # Errors
+/// If that cannot be read.
+pub(super) fn book_of(shared: &Shared, followed: &Followed) -> Result<TakenBook, TakenError> {
     let folder = followed.handle.index_path.parent().map(PathBuf::from).unwrap_or_default();
     TakenBook::open(&folder, &shared.settings.url)
 }
@@ -278,17 +214,6 @@ fn digests_of(entry: &EntryView) -> Digests {
 
 fn path_of(file: &ListedFile) -> Option<TreePath> {
     TreePath::new(file.path.trim_start_matches('/')).ok()
-}
-
-/// Nanoseconds since 1970; nothing for a time that is none.
-fn modified_ns(file: &ListedFile) -> Option<i64> {
-    match file.mtime.as_ref()? {
-        Modified::Text(text) => text.parse::<Timestamp>().ok().map(|time| time.0),
-        Modified::Seconds(seconds) => {
-            let nanos = seconds * 1e9;
-            (nanos.abs() < 9e18).then_some(nanos as i64)
-        }
-    }
 }
 
 /// Entries of one look at the index.

@@ -1,14 +1,16 @@
 //! Fetches a file of an origin from its beginning to its end. Invariant: what was read is of one version as far as the origin tells them apart, and
-//! its hashes are those that are listed, or it is an error. Blocking.
+//! its hashes are those that are listed, or it is an error; it comes no faster than this node, and the library, may fetch. Blocking.
 
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use swarm_core::base::ByteLen;
 use swarm_files::StoreError;
+use swarm_node::Throttle;
 use swarm_origins::{ListedFile, OriginError, Version};
 use tokio::runtime::Handle;
 
+use super::deciding::Digests;
 use super::shared::Shared;
 
 /// A file that is fetched.
@@ -16,13 +18,9 @@ pub(super) struct Whole<'a> {
     pub(super) shared: &'a Shared,
     pub(super) guid: &'a str,
     pub(super) file: &'a ListedFile,
+    /// Limits of what comes.
+    pub(super) down: &'a [Throttle],
     pub(super) runtime: &'a Handle,
-}
-
-/// The hashes of what came.
-pub(super) struct Digests {
-    pub(super) blake3: [u8; 32],
-    pub(super) sha256: [u8; 32],
 }
 
 /// Why a file did not come.
@@ -39,7 +37,7 @@ pub(super) enum WholeError {
 }
 
 impl Whole<'_> {
-    /// Gives all bytes to `sink`, in order.
+    /// Gives all bytes to `sink`, in order. Returns both hashes of what came.
     pub(super) fn fetch(
         &self,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
@@ -61,19 +59,27 @@ impl Whole<'_> {
                     if error.is_transient() && tries < TRIES && (at == 0 || version.tag.is_some()) =>
                 {
                     tries = if at > before { 0 } else { tries + 1 };
+                    let pause = error.after().unwrap_or_default().max(PAUSE * (1 << tries));
+                    if pause > PAUSE_MAX {
+                        return Err(error.into());
+                    }
                     self.wait(async {
-                        tokio::time::sleep(PAUSE * (1 << tries)).await;
+                        tokio::time::sleep(pause).await;
                         Ok(())
                     })?;
                 }
                 Err(error) => return Err(error),
             }
         }
-        let found = Digests { blake3: blake3.finalize().into(), sha256: sha256.finalize().into() };
-        let is_right = self.file.blake3.is_none_or(|listed| listed == found.blake3)
-            && self.file.sha256.is_none_or(|listed| listed == found.sha256)
+        let (blake3, sha256) = (blake3.finalize().into(), sha256.finalize().into());
+        let is_right = self.file.blake3.is_none_or(|listed| listed == blake3)
+            && self.file.sha256.is_none_or(|listed| listed == sha256)
             && (self.file.blake3.is_some() || self.file.sha256.is_some());
-        if is_right { Ok(found) } else { Err(WholeError::Wrong(ByteLen(at))) }
+        if is_right {
+            Ok(Digests { blake3: Some(blake3), sha256: Some(sha256) })
+        } else {
+            Err(WholeError::Wrong(ByteLen(at)))
+        }
     }
 
     fn fetch_from(
@@ -89,6 +95,13 @@ impl Whole<'_> {
         while let Some(bytes) = self.wait(body.next())? {
             sink(&bytes)?;
             *at += bytes.len() as u64;
+            // The server feels it: what is not read holds up its connection.
+            self.wait(async {
+                for down in self.down {
+                    down.wait(bytes.len()).await;
+                }
+                Ok(())
+            })?;
         }
         Ok(())
     }
@@ -101,3 +114,5 @@ impl Whole<'_> {
 /// Tries without anything new.
 const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(250);
+/// A server that asks for a longer one is left alone.
+const PAUSE_MAX: Duration = Duration::from_secs(10);

@@ -7,12 +7,15 @@ use super::peers::trust_word;
 use super::percent;
 use crate::daemon::Desk;
 use crate::daemon::libraries::Running;
-use crate::origins::{OriginFault, OriginShare};
+use crate::origins::{OriginFault, OriginShare, OriginState};
 use crate::status::{PeerLibraryStatus, PeerStatus, StatusError};
 
 /// Such a peer.
 pub(super) fn origin_status(desk: &Desk, peer: &Peer, url: &OriginUrl) -> PeerStatus {
-    let known = desk.origins.borrow().get(url).cloned();
+    let (known, unused) = {
+        let origins = desk.origins.borrow();
+        (origins.used.get(url).cloned(), origins.unused.get(url).cloned())
+    };
     let state = known.as_ref().map(|origin| origin.state()).unwrap_or_default();
     let trust = if peer.trusted { Trust::Trusted } else { Trust::Untrusted };
     let waits = || (!state.is_connected).then(|| "not asked yet".to_owned());
@@ -21,7 +24,7 @@ pub(super) fn origin_status(desk: &Desk, peer: &Peer, url: &OriginUrl) -> PeerSt
         name: peer.name.clone().unwrap_or_default(),
         trust: trust_word(trust).to_owned(),
         connected: state.is_connected,
-        trouble: state.trouble.clone().or_else(waits),
+        trouble: unused.or(state.trouble.clone()).or_else(waits),
         received: known.map(|origin| origin.origin.received_len()).unwrap_or_default(),
         libraries: state.shares.iter().filter_map(|(key, share)| library(desk, key, share)).collect(),
         ..PeerStatus::default()
@@ -41,18 +44,30 @@ fn library(desk: &Desk, key: &LibraryKey, share: &OriginShare) -> Option<PeerLib
     })
 }
 
-/// What is wrong with files of origins.
+/// What is wrong with libraries of origins and files of these.
 pub(super) fn origin_errors(desk: &Desk) -> Vec<StatusError> {
-    let origins: Vec<_> = desk.origins.borrow().values().cloned().collect();
-    let faults = origins.iter().flat_map(|origin| origin.state().faults);
-    let error = |((library, path), fault): ((LibraryKey, String), OriginFault)| {
-        let settings = desk.libraries.get(&library).map(Running::settings)?;
-        Some(StatusError {
-            guid: settings.guid.to_string(),
-            file: path.trim_start_matches('/').to_owned(),
-            issue: fault.issue.to_owned(),
-            detail: fault.detail,
-        })
-    };
-    faults.filter_map(error).collect()
+    let origins: Vec<_> = desk.origins.borrow().used.values().cloned().collect();
+    let mut errors = Vec::new();
+    for origin in origins {
+        let OriginState { troubles, faults, unnamed, .. } = origin.state();
+        let troubles = troubles.into_iter().map(|(library, fault)| (library, String::new(), fault));
+        let faults = faults.into_iter().map(|((library, path), fault)| (library, path, fault));
+        let unnamed = unnamed.into_iter().map(|(library, count)| {
+            let url = &origin.settings.url;
+            let detail = format!(
+                "something is wrong with {count} more files of {url}: see to those that are named first"
+            );
+            (library, String::new(), OriginFault { issue: "not-synced", detail })
+        });
+        errors.extend(troubles.chain(faults).chain(unnamed).filter_map(|(library, path, fault)| {
+            let settings = desk.libraries.get(&library).map(Running::settings)?;
+            Some(StatusError {
+                guid: settings.guid.to_string(),
+                file: path.trim_start_matches('/').to_owned(),
+                issue: fault.issue.to_owned(),
+                detail: fault.detail,
+            })
+        }));
+    }
+    errors
 }

@@ -8,6 +8,7 @@
 
 mod filling;
 mod handed;
+mod leaving;
 mod opening;
 mod supply;
 
@@ -258,37 +259,6 @@ impl Contents {
             .spawn_blocking(move || Done::Assigned(library, opening::assign(&path, &wanted, &joined), taken));
     }
 
-    /// Ends fetches of a library that waits for nothing: what they were to bring came another way, or nobody wants it any more. Then removes what
-    /// they left.
-    async fn end_fetches(&mut self, library: LibraryKey) {
-        let Some(handle) = self.libraries.get(&library).cloned() else { return };
-        if *handle.is_mirror.borrow() {
-            return;
-        }
-        let is_of = |joined: &Joined| joined.library == library && joined.is_fetching;
-        let of_it = self.joined.iter().filter(|(_, joined)| is_of(joined)).map(|(content, _)| *content);
-        for content in of_it.collect::<Vec<_>>() {
-            self.joined.remove(&content);
-            self.wanted.remove(&content);
-            self.leave(content).await;
-        }
-        let over: Vec<ContentId> =
-            self.waiting.iter().filter(|(known, _)| *known == library).map(|(_, content)| *content).collect();
-        let retried = self.retries.iter().filter(|(_, retry)| retry.library == library);
-        let over: Vec<ContentId> = over.into_iter().chain(retried.map(|(content, _)| *content)).collect();
-        self.waiting.retain(|(known, _)| *known != library);
-        for content in over {
-            self.wanted.remove(&content);
-            self.retries.remove(&content);
-        }
-        let Some(fetched) = handle.fetched.borrow().clone() else { return };
-        let used = self.joined.keys().copied().collect();
-        self.tasks.spawn_blocking(move || {
-            opening::remove_leftovers(&fetched.dir, &used);
-            Done::Over
-        });
-    }
-
     /// Fetches contents whole, one after the other.
     async fn mirror(&mut self, library: LibraryKey, contents: Vec<ContentId>, taken: u64) {
         let handed = self.handed.entry(library).or_default();
@@ -383,22 +353,6 @@ impl Contents {
         let path = handle.index_path.clone();
         self.tasks
             .spawn_blocking(move || Done::Served(content, joining, opening::manifest_of(&path, content)));
-    }
-
-    async fn leave(&mut self, content: ContentId) {
-        *self.leaving.entry(content).or_default() += 1;
-        self.end_fetch(content);
-        self.node.leave(content).await;
-    }
-
-    /// The engine left a content as often as it was told to, if that was the last time.
-    fn on_left(&mut self, content: ContentId) {
-        if let Some(left) = self.leaving.get_mut(&content) {
-            *left -= 1;
-            if *left == 0 {
-                self.leaving.remove(&content);
-            }
-        }
     }
 
     /// The content that waited longest, of the library with the greatest priority.
@@ -686,98 +640,9 @@ impl Contents {
         self.leave_surplus().await;
     }
 
-    /// Where many files are joined, the contents go first that were used longest ago and that nobody fetches now.
-    async fn leave_surplus(&mut self) {
-        let count = |joined: &BTreeMap<ContentId, Joined>| joined.values().map(|joined| joined.files).sum();
-        let mut files: usize = count(&self.joined);
-        if files <= FILES_JOINED_MAX {
-            return;
-        }
-        let snapshot = self.node.snapshot().await;
-        let is_sought = |content: &ContentId| {
-            snapshot.engine.contents.iter().any(|known| known.content == *content && known.lacking_peers > 0)
-        };
-        let rests = |joined: &Joined| !joined.is_fetching && joined.used_at.elapsed() >= SURPLUS_AFTER;
-        let resting = self.joined.iter().filter(|(_, joined)| rests(joined));
-        let mut resting: Vec<(Instant, ContentId, usize)> =
-            resting.map(|(content, joined)| (joined.used_at, *content, joined.files)).collect();
-        resting.sort_unstable();
-        for (_, content, len) in resting {
-            if files <= FILES_JOINED_MAX {
-                return;
-            }
-            if !is_sought(&content) {
-                files -= len;
-                self.joined.remove(&content);
-                self.leave(content).await;
-            }
-        }
-    }
-
     /// Contents that are here for others alone.
     fn served(&self) -> impl Iterator<Item = (&ContentId, &Joined)> {
         self.joined.iter().filter(|(_, joined)| !joined.is_fetching)
-    }
-
-    /// Leaves what nobody asked for lately. A daemon that fetches asks again and again; that it takes part says nothing, because it may be here for
-    /// others, too: two that wait for each other would keep everything.
-    async fn leave_idle(&mut self) {
-        let is_idle = |joined: &Joined| joined.used_at.elapsed() >= IDLE_TIMEOUT;
-        let mut left: Vec<ContentId> =
-            self.served().filter(|(_, joined)| is_idle(joined)).map(|(content, _)| *content).collect();
-        self.keep_for_strangers(&mut left).await;
-        let surplus = (self.served().count() - left.len()).saturating_sub(JOINED_MAX / 2);
-        left.extend(self.longest_unused(&left, surplus));
-        for content in left {
-            self.joined.remove(&content);
-            self.leave(content).await;
-        }
-    }
-
-    /// What a mirror has is fetched by tickets, too: who takes part in it keeps it here.
-    async fn keep_for_strangers(&mut self, left: &mut Vec<ContentId>) {
-        let is_mirrored = |content: &ContentId| {
-            let library = self.joined.get(content).and_then(|joined| self.libraries.get(&joined.library));
-            library.is_some_and(|library| *library.is_mirror.borrow())
-        };
-        if !left.iter().any(is_mirrored) {
-            return;
-        }
-        let snapshot = self.node.snapshot().await;
-        let has_links = |content: &ContentId| {
-            let is_it = |presence: &&Presence| presence.content == *content && !presence.links.is_empty();
-            snapshot.presences.iter().any(|presence| is_it(&presence))
-        };
-        let kept: Vec<ContentId> =
-            left.iter().copied().filter(|content| is_mirrored(content) && has_links(content)).collect();
-        left.retain(|content| !kept.contains(content));
-        for content in kept {
-            if let Some(joined) = self.joined.get_mut(&content) {
-                joined.used_at = clock::moment();
-            }
-        }
-    }
-
-    /// So many contents that nobody asks for any more, those that were asked for longest ago: they make room before they are idle.
-    fn longest_unused(&self, but: &[ContentId], count: usize) -> Vec<ContentId> {
-        let is_unused = |content: &ContentId, joined: &Joined| {
-            joined.used_at.elapsed() >= UNUSED_MIN && !but.contains(content)
-        };
-        let mut unused: Vec<(Instant, ContentId)> = self
-            .served()
-            .filter(|(content, joined)| is_unused(content, joined))
-            .map(|(content, joined)| (joined.used_at, *content))
-            .collect();
-        unused.sort_unstable();
-        unused.into_iter().take(count).map(|(_, content)| content).collect()
-    }
-
-    fn begin_fetch(&self, content: ContentId, fetch: origins::Fetch) {
-        self.fetches.send_modify(|fetches| drop(fetches.insert(content, Arc::new(fetch))));
-    }
-
-    fn end_fetch(&self, content: ContentId) {
-        self.fetches.send_if_modified(|fetches| fetches.remove(&content).is_some());
     }
 
     /// The exchange takes outputs for as long as it lives.
@@ -839,10 +704,3 @@ const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 /// A fetch that came to nothing so often that it waits for so long is a trouble.
 const TROUBLE_MIN: Duration = Duration::from_millis(400);
-/// Where many are joined, a content that nobody wanted for so long may be left.
-const SURPLUS_AFTER: Duration = Duration::from_secs(1);
-/// Whoever fetches asks more often.
-const UNUSED_MIN: Duration = Duration::from_secs(6);
-const _: () = assert!(UNUSED_MIN.as_secs() > SEEK_INTERVAL.as_secs());
-/// A content that nobody wanted for so long is left.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);

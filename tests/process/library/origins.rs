@@ -445,6 +445,21 @@ fn an_origin_is_asked_for_the_libraries_that_it_is_a_peer_for() {
 }
 
 #[test]
+fn an_origin_that_is_one_too_many_is_told_not_to_be_used() {
+    let team = Team::new("b");
+    team.subscribe('b', &json!({}));
+    let address = |number: usize| format!("http://127.0.0.1:{}", number + 1);
+    let peers: Vec<Value> = (0..33).map(|number| json!({"address": address(number)})).collect();
+    team.set('b', "peers.json", &json!(peers));
+    team.start('b');
+    let trouble = |number| {
+        let trouble = origin_status(&team, 'b', &address(number))["trouble"].clone();
+        trouble.as_str().unwrap_or_default().to_owned()
+    };
+    team.until("it is told", || trouble(32).contains("not used") && trouble(31).contains("does not answer"));
+}
+
+#[test]
 fn files_of_an_origin_come_no_faster_than_this_node_may_fetch() {
     let team = Team::new("b");
     let bytes = fs::read(team.file("foreign/a.bin", 4 * MIB)).expect("it is there");

@@ -1,6 +1,7 @@
 //! Which contents are left, and when: those that nobody wants here any more, or that make room for others. Invariant: what a peer or this node
 //! needs at this moment stays. Absent here: which are joined.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use swarm_core::base::ContentId;
@@ -10,7 +11,6 @@ use swarm_library::LibraryKey;
 use super::{Contents, Done, Joined, SEEK_INTERVAL, opening};
 use crate::clock;
 use crate::limits::{FILES_JOINED_MAX, JOINED_MAX};
-use crate::origins;
 
 impl Contents {
     /// Ends fetches of a library that waits for nothing: what they were to bring came another way, or nobody wants it any more. Then removes what
@@ -139,10 +139,6 @@ impl Contents {
             .collect();
         unused.sort_unstable();
         unused.into_iter().take(count).map(|(_, content)| content).collect()
-    }
-
-    fn begin_fetch(&self, content: ContentId, fetch: origins::Fetch) {
-        self.fetches.send_modify(|fetches| drop(fetches.insert(content, Arc::new(fetch))));
     }
 
     pub(super) fn end_fetch(&self, content: ContentId) {

@@ -23,7 +23,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::{ChunkIndex, Manifest, Source};
-use swarm_core::presence::Presence;
 use swarm_daemon_files::Limits;
 use swarm_engine::{Event, Join, Kept, Order, Purpose, ShareId};
 use swarm_files::GatheredStore;
@@ -37,7 +36,7 @@ use tokio::task::JoinSet;
 
 use crate::clock;
 use crate::library::{Input as LibraryInput, LibraryHandle};
-use crate::limits::{FETCHES_MAX, FILES_JOINED_MAX, JOINED_MAX, LINKS_MAX};
+use crate::limits::{FETCHES_MAX, JOINED_MAX, LINKS_MAX};
 use crate::origins;
 use filling::Asking;
 use handed::Handed;
@@ -643,6 +642,10 @@ impl Contents {
     /// Contents that are here for others alone.
     fn served(&self) -> impl Iterator<Item = (&ContentId, &Joined)> {
         self.joined.iter().filter(|(_, joined)| !joined.is_fetching)
+    }
+
+    fn begin_fetch(&self, content: ContentId, fetch: origins::Fetch) {
+        self.fetches.send_modify(|fetches| drop(fetches.insert(content, Arc::new(fetch))));
     }
 
     /// The exchange takes outputs for as long as it lives.

@@ -51,12 +51,20 @@ impl Asked {
         }
     }
 
-    /// Forgets what the worker has taken, and what did not come in time.
-    pub(super) fn forget_done(&mut self, library: &LibraryKey, ours: &Frontier, now: Instant) {
-        self.0.retain(|(of, author), ask| {
-            let timeout = if ask.handed.is_some() { HANDED_TIMEOUT } else { ASKED_TIMEOUT };
-            let is_taken = |handed: u64| of == library && ours.seq(author) >= handed;
-            now.duration_since(ask.at) < timeout && !ask.handed.is_some_and(is_taken)
+    /// Forgets what the worker has looked at, and what did not come in time. `ours` is what is here, and `passed_over` the commit of an author
+    /// that the worker did not take.
+    pub(super) fn forget_done(
+        &mut self,
+        library: &LibraryKey,
+        (ours, passed_over): (&Frontier, &BTreeMap<NodeId, u64>),
+        now: Instant,
+    ) {
+        self.0.retain(|(of, author), ask| match ask.handed {
+            None => now.duration_since(ask.at) < ASKED_TIMEOUT,
+            Some(handed) => {
+                let is_past = |seq: &u64| *seq >= handed;
+                of != library || !(is_past(&ours.seq(author)) || passed_over.get(author).is_some_and(is_past))
+            }
         });
     }
 
@@ -73,14 +81,13 @@ impl Asked {
 
 /// A peer that was asked for commits and sends none for so long: others are asked.
 const ASKED_TIMEOUT: Duration = Duration::from_secs(15);
-/// What the worker was handed and has not taken for so long, it refused.
-const HANDED_TIMEOUT: Duration = Duration::from_secs(120);
 
 #[cfg(test)]
 mod tests {
     use swarm_library::{CommitId, Position};
 
     use super::*;
+    use crate::clock;
 
     fn library() -> LibraryKey {
         LibraryKey::from_slice(&[1; 32]).expect("32 bytes")
@@ -101,14 +108,14 @@ mod tests {
 
     #[test]
     fn what_the_worker_was_handed_is_not_asked_for_again() {
-        let (mut asked, now) = (Asked::default(), Instant::now());
+        let (mut asked, now, none) = (Asked::default(), clock::moment(), BTreeMap::new());
         assert_eq!(asked.ask(of(), (0, 2), 7, now), Some(0));
         assert_eq!(asked.ask(of(), (0, 2), 8, now), None, "it is asked for already");
         asked.on_handed(of(), 1, 2, now);
         assert_eq!(asked.ask(of(), (0, 2), 8, now), None, "the second is coming");
         asked.on_handed(of(), 2, 2, now);
         // The worker has not taken them, and another peer, or a third commit, is heard of.
-        asked.forget_done(&library(), &Frontier::default(), now);
+        asked.forget_done(&library(), (&Frontier::default(), &none), now);
         assert_eq!(asked.ask(of(), (0, 2), 8, now), None);
         asked.on_down(7);
         assert_eq!(asked.ask(of(), (0, 2), 8, now), None, "it is here, whatever became of the link");
@@ -117,20 +124,20 @@ mod tests {
 
     #[test]
     fn what_does_not_come_or_is_refused_is_asked_for_again() {
-        let (mut asked, now) = (Asked::default(), Instant::now());
+        let (mut asked, now, none) = (Asked::default(), clock::moment(), BTreeMap::new());
         assert_eq!(asked.ask(of(), (0, 1), 7, now), Some(0));
-        asked.forget_done(&library(), &Frontier::default(), now + ASKED_TIMEOUT);
+        asked.forget_done(&library(), (&Frontier::default(), &none), now + ASKED_TIMEOUT);
         assert_eq!(asked.ask(of(), (0, 1), 8, now), Some(0));
         asked.on_handed(of(), 1, 1, now);
-        asked.forget_done(&library(), &Frontier::default(), now + ASKED_TIMEOUT);
-        assert_eq!(asked.ask(of(), (0, 1), 7, now), None);
-        asked.forget_done(&library(), &Frontier::default(), now + HANDED_TIMEOUT);
-        assert_eq!(asked.ask(of(), (0, 1), 7, now), Some(0));
+        asked.forget_done(&library(), (&Frontier::default(), &none), now + ASKED_TIMEOUT);
+        assert_eq!(asked.ask(of(), (0, 1), 7, now), None, "the worker is busy");
+        asked.forget_done(&library(), (&Frontier::default(), &BTreeMap::from([(author(), 1)])), now);
+        assert_eq!(asked.ask(of(), (0, 1), 7, now), Some(0), "it was not taken");
         asked.on_handed(of(), 1, 1, now);
         asked.forget(&library());
         assert_eq!(asked.ask(of(), (0, 1), 7, now), Some(0));
         asked.on_handed(of(), 1, 1, now);
-        asked.forget_done(&library(), &at(1), now);
+        asked.forget_done(&library(), (&at(1), &none), now);
         assert_eq!(asked.ask(of(), (1, 2), 7, now), Some(1));
         asked.on_down(7);
         assert_eq!(asked.ask(of(), (1, 2), 8, now), Some(1), "another link is asked");

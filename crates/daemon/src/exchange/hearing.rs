@@ -83,14 +83,14 @@ impl Exchange {
     /// Asks for commits that peers have and this node lacks: those of one author of one peer.
     pub(super) fn ask_around(&mut self, library: LibraryKey) {
         let Some(handle) = self.libraries.get(&library) else { return };
-        let (ours, full) = {
+        let (ours, full, passed_over) = {
             let state = handle.state.borrow();
-            (state.frontier.clone(), state.full.clone())
+            (state.frontier.clone(), state.full.clone(), state.passed_over.clone())
         };
         let now = clock::moment();
         // What comes along with commits comes as fast as it can.
         let without_files = handle.limits.down.is_some();
-        self.asked.forget_done(&library, &ours, now);
+        self.asked.forget_done(&library, (&ours, &passed_over), now);
         let mut requests: BTreeMap<u64, Vec<After>> = BTreeMap::new();
         for (number, linked) in &self.links {
             let may = self.may_give(*number, &library);

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use swarm_core::base::NodeId;
 use swarm_index::Stored;
 use swarm_library::Commit;
+use swarm_library::limits::AUTHORS_MAX;
 
 use super::Worker;
 use super::due::Due;
@@ -15,10 +16,26 @@ use crate::library::error::LibraryError;
 
 impl Worker {
     pub(super) fn take_commit(&mut self, commit: &Commit, due: &mut Due) -> Result<(), LibraryError> {
+        let (author, seq) = (commit.header().author, commit.header().seq);
+        let admitted = self.admit(commit, due);
+        if matches!(admitted, Ok(true)) {
+            self.known.passed_over.remove(&author);
+        } else {
+            self.known.passed_over.insert(author, seq);
+            if self.known.passed_over.len() > AUTHORS_MAX {
+                self.known.passed_over.pop_first();
+            }
+        }
+        admitted.map(drop)
+    }
+
+    /// Returns whether the commit is here now.
+    fn admit(&mut self, commit: &Commit, due: &mut Due) -> Result<bool, LibraryError> {
         let author = commit.header().author;
         match self.session.book.place_of(commit)? {
             Stored::Next => {}
-            Stored::Known | Stored::Gap => return Ok(()),
+            Stored::Known => return Ok(true),
+            Stored::Gap => return Ok(false),
             Stored::Equivocation => {
                 if self.known.equivocators.insert(author) {
                     tracing::warn!(
@@ -27,15 +44,15 @@ impl Worker {
                         "an author signed two histories: nothing more is taken from it"
                     );
                 }
-                return Ok(());
+                return Ok(false);
             }
         }
         if self.known.equivocators.contains(&author) {
-            return Ok(());
+            return Ok(false);
         }
         if commit.is_of_the_future(clock::now_ms()) {
             tracing::debug!(author = author.short(), "a commit is of the far future: it is not taken yet");
-            return Ok(());
+            return Ok(false);
         }
         let counts = self.authors.contains(&author);
         if !counts && commit.header().seq == 1 && self.has_all_strangers()? {
@@ -43,7 +60,7 @@ impl Worker {
                 author = author.short(),
                 "a commit of a stranger is not kept: there are as many as may be"
             );
-            return Ok(());
+            return Ok(false);
         }
         if !counts && !self.carrying.takes(author, commit.encoded_len() as u64) {
             if self.known.full.insert(author) {
@@ -52,13 +69,13 @@ impl Worker {
                     "no more commits of an author that does not count here are kept"
                 );
             }
-            return Ok(());
+            return Ok(false);
         }
         let taken = self.session.take(commit, counts)?;
         self.has_new_versions |= counts;
         due.pass |= taken.changed > 0 || taken.disputed > 0;
         due.tally |= taken.held > 0;
-        Ok(())
+        Ok(true)
     }
 
     /// Whether no further author that does not count is carried: those that count find room in any case.

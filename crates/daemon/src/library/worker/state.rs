@@ -58,6 +58,8 @@ pub(crate) struct LibraryState {
     pub(crate) equivocators: BTreeSet<NodeId>,
     /// Authors that do not count, and of which no more is kept for others.
     pub(crate) full: BTreeSet<NodeId>,
+    /// The commit of an author that came last and was not taken.
+    pub(crate) passed_over: BTreeMap<NodeId, u64>,
     pub(crate) is_scanned: bool,
 }
 

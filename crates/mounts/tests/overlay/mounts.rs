@@ -357,7 +357,7 @@ impl Whiteouts for Full {
         Ok(())
     }
 
-    fn all(&self) -> Result<Vec<TreePath>, ReplicaError> {
+    fn within(&self, _: Option<&TreePath>) -> Result<Vec<TreePath>, ReplicaError> {
         Ok(Vec::new())
     }
 

@@ -59,8 +59,8 @@ pub(crate) async fn change(
     caller.needs(Permission::SettingsManage)?;
     let keys = change.keys().cloned().collect::<Vec<_>>().join(" ");
     let change = file_json(&Value::Object(change))?;
-    app.audit.note(&caller.user, ip(&from), "settings", &keys);
-    app.edit_files(move |folder| folder.edit_config(|config| config.merge(&change))).await?;
+    let act = app.audit.begin(&caller.user, ip(&from), "settings", &keys);
+    act.over(app.edit_files(move |folder| folder.edit_config(|config| config.merge(&change)))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

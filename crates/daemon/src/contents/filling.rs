@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 use swarm_core::base::{Bitfield, ByteLen, NodeId};
@@ -56,7 +57,8 @@ pub(super) fn fill(handle: &LibraryHandle, opened: &mut Opened, asking: &Asking)
         }
         let is_over = || asking.is_over();
         let filling = Filling { store: &opened.store, hash, old: &old, is_over: &is_over };
-        let mut of_file = AskingOf { asking, hash, len, refused: BTreeSet::new() };
+        let mut of_file =
+            AskingOf { asking, hash, len, refused: BTreeSet::new(), unanswered: BTreeSet::new() };
         let filled = filling.run(&lacking, &mut of_file).map_err(|error| error.to_string())?;
         for chunk in opened.store.flush().map_err(|error| error.to_string())? {
             opened.durable.insert(chunk.get());
@@ -137,6 +139,8 @@ struct AskingOf<'a> {
     hash: ContentHash,
     len: u64,
     refused: BTreeSet<NodeId>,
+    /// Peers that did not answer once: of two links that nodes make at the same time, one is closed with what was asked on it.
+    unanswered: BTreeSet<NodeId>,
 }
 
 impl AskingOf<'_> {
@@ -157,6 +161,11 @@ impl AskingOf<'_> {
             match self.answer_of(node, request).map(|answer| decode(&answer)) {
                 Some(Ok(told)) => return Some(told),
                 Some(Err(error)) => tracing::debug!(node = node.short(), %error, "a recipe is none"),
+                None if self.unanswered.insert(node) => {
+                    tracing::debug!(node = node.short(), "a peer tells no recipe: it is asked once more");
+                    self.asking.runtime.block_on(tokio::time::sleep(ASKED_AGAIN_AFTER));
+                    continue;
+                }
                 None => tracing::debug!(node = node.short(), "a peer tells no recipe"),
             }
             self.refused.insert(node);
@@ -185,3 +194,6 @@ impl Told for AskingOf<'_> {
 fn lens_of(ranges: &[Range<u64>]) -> impl Iterator<Item = u64> + '_ {
     ranges.iter().map(|range| range.end - range.start)
 }
+
+/// How soon a peer that did not answer is asked once more.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(300);

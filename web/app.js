@@ -71,7 +71,22 @@ function waitForRole() {
   clearTimeout(roleTimer);
   state.link = { kind: "live" };
   redraw();
-  roleTimer = setTimeout(() => state.me && void askFirst().then(begin, (problem) => (problem.status === 401 ? endSession() : waitForRole())), ROLE_WAIT_MS);
+  roleTimer = setTimeout(lookForRole, ROLE_WAIT_MS);
+}
+
+/** What is answered after the session has ended, or another one has begun, says nothing of the present one. */
+function lookForRole() {
+  const { me } = state;
+  if (!me) return;
+  askFirst().then(
+    (first) => state.me === me && begin(first),
+    (problem) => {
+      if (state.me !== me) return;
+      if (problem.status === 401) return endSession();
+      waitForRole();
+      if (problem.status === 0) state.link = { kind: "lost", retryAt: Date.now() + ROLE_WAIT_MS };
+    },
+  );
 }
 
 /** Draws once before the next frame, however often it is called. */
@@ -212,6 +227,7 @@ async function logout() {
 /** Shows the login, and comes back to the same view after it. */
 function endSession() {
   live.close();
+  clearTimeout(roleTimer);
   if (state.me) returnTo = location.hash;
   localStorage.removeItem(HAS_SESSION);
   state.me = null;

@@ -38,9 +38,12 @@ export function takeStatus(status) {
 /** Bytes per second from and to a peer, over the last seconds: the daemon tells totals, which begin anew when it restarts.
  * @param {Peer} peer @returns {{down: number, up: number}} */
 export function peerRates(peer) {
-  const first = state.totals.find((each) => each.totals.has(peer.address));
+  // No status comes while nothing changes: the last one that is old enough counts, so that a rate falls to nothing by itself.
+  const now = Date.now();
+  const known = state.totals.filter((each) => each.totals.has(peer.address));
+  const first = known.findLast((each) => each.at <= now - PEER_RATE_MS) ?? known[0];
   const before = first?.totals.get(peer.address);
-  const seconds = first ? (state.statusAt - first.at) / 1000 : 0;
+  const seconds = first ? (now - first.at) / 1000 : 0;
   if (!before || seconds <= 0) return { down: 0, up: 0 };
   return { down: Math.max(0, peer.received - before.received) / seconds, up: Math.max(0, peer.sent - before.sent) / seconds };
 }

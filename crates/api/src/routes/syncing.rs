@@ -62,11 +62,16 @@ impl std::convert::From<Problem> for SyncProblem {
 impl IntoResponse for SyncProblem {
     fn into_response(self) -> Response {
         // With its headers: how a user is proven, how long to wait.
-        let mut headers = self.problem.clone().into_response().headers().clone();
+        let mut plain = self.problem.clone().into_response();
+        let mut headers = plain.headers().clone();
         headers.remove(header::CONTENT_TYPE);
         headers.remove(header::CONTENT_LENGTH);
         let mut response = (self.problem.status(), Json(self)).into_response();
         response.headers_mut().extend(headers);
+        // Whether all of it is for everybody is decided where it is known who asks.
+        if let Some(problem) = plain.extensions_mut().remove::<Problem>() {
+            response.extensions_mut().insert(problem);
+        }
         response.headers_mut().insert(VERSION_HEADER, HeaderValue::from_static(VERSION));
         response
     }
@@ -372,7 +377,17 @@ const VERSION_HEADER: &str = "x-sync-protocol-version";
 
 #[cfg(test)]
 mod tests {
+    use swarm_core::base::Category;
+
     use super::*;
+
+    #[test]
+    fn what_names_a_disk_is_hidden_in_this_shape_too() {
+        let problem = Problem::of(Category::Disk, "cannot write `/srv/lib/a`".to_owned());
+        let mut response = SyncProblem::from(problem).into_response();
+        let told = crate::problem::Asker::default().told(&mut response).expect("it is not for everybody");
+        assert!(!told.detail().contains("/srv"), "{}", told.detail());
+    }
 
     #[test]
     fn whoever_asks_on_from_the_last_change_misses_none() {

@@ -62,8 +62,11 @@ impl Asked {
         self.0.retain(|(of, author), ask| match ask.handed {
             None => now.duration_since(ask.at) < ASKED_TIMEOUT,
             Some(handed) => {
-                let is_past = |seq: &u64| *seq >= handed;
-                of != library || !(is_past(&ours.seq(author)) || passed_over.get(author).is_some_and(is_past))
+                let (is_past, age) = (|seq: &u64| *seq >= handed, now.duration_since(ask.at));
+                // One that was not taken now would not be taken at once, either.
+                let is_refused = passed_over.get(author).is_some_and(is_past) && age >= ASKED_TIMEOUT;
+                let is_over = of == library && (is_past(&ours.seq(author)) || is_refused);
+                !is_over && age < HANDED_TIMEOUT
             }
         });
     }
@@ -81,6 +84,8 @@ impl Asked {
 
 /// A peer that was asked for commits and sends none for so long: others are asked.
 const ASKED_TIMEOUT: Duration = Duration::from_secs(15);
+/// What was handed to a worker that has not looked at it for so long did not reach it.
+const HANDED_TIMEOUT: Duration = Duration::from_mins(10);
 
 #[cfg(test)]
 mod tests {
@@ -131,8 +136,11 @@ mod tests {
         asked.on_handed(of(), 1, 1, now);
         asked.forget_done(&library(), (&Frontier::default(), &none), now + ASKED_TIMEOUT);
         assert_eq!(asked.ask(of(), (0, 1), 7, now), None, "the worker is busy");
-        asked.forget_done(&library(), (&Frontier::default(), &BTreeMap::from([(author(), 1)])), now);
-        assert_eq!(asked.ask(of(), (0, 1), 7, now), Some(0), "it was not taken");
+        let passed_over = BTreeMap::from([(author(), 1)]);
+        asked.forget_done(&library(), (&Frontier::default(), &passed_over), now);
+        assert_eq!(asked.ask(of(), (0, 1), 7, now), None, "it was not taken, and would not be now");
+        asked.forget_done(&library(), (&Frontier::default(), &passed_over), now + ASKED_TIMEOUT);
+        assert_eq!(asked.ask(of(), (0, 1), 7, now), Some(0), "it may be taken by now");
         asked.on_handed(of(), 1, 1, now);
         asked.forget(&library());
         assert_eq!(asked.ask(of(), (0, 1), 7, now), Some(0));

@@ -152,7 +152,9 @@ async fn take_piece(
     }
     let (author, seq) = (commit.header().author, commit.header().seq);
     // A worker that has ended takes nothing more.
-    let _ = handle.inputs.send(LibraryInput::Commit(Box::new(commit))).await;
+    if handle.inputs.send(LibraryInput::Commit(Box::new(commit))).await.is_err() {
+        return Ok(());
+    }
     let taken = Input::CommitTaken { link: start.number, library, author, seq };
     start.inputs.send(taken).await.map_err(|_| "the daemon is stopping".to_owned())
 }

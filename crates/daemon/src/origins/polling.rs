@@ -127,7 +127,10 @@ impl Polling {
         self.pauses.insert(key, Pause { due_at: clock::moment() + wait, wait });
         let issue = if *error == OriginError::Sealed { "not-synced" } else { "fetch" };
         let detail = format!("nothing comes from {}: {error}", self.shared.settings.url);
-        self.shared.set_listed(key, None);
+        // What was listed before holds on where this time no answer came.
+        if !error.is_transient() {
+            self.shared.set_listed(key, None);
+        }
         self.shared.trouble(key, OriginFault { issue, detail });
     }
 

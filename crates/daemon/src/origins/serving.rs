@@ -36,6 +36,8 @@ pub(super) struct Serving {
     fetches: Fetches,
     /// What is offered of each content.
     offered: BTreeMap<ContentId, Offer>,
+    /// Contents that could not be offered, and when that is tried again.
+    failed: BTreeMap<ContentId, Due>,
     /// When each content is helped by whole files whose manifest peers may still tell.
     unknown: BTreeMap<ContentId, Due>,
     tasks: JoinSet<()>,
@@ -86,6 +88,7 @@ impl Serving {
             stand_in: None,
             fetches: Fetches::new(),
             offered: BTreeMap::new(),
+            failed: BTreeMap::new(),
             unknown: BTreeMap::new(),
             tasks: JoinSet::new(),
         }
@@ -103,6 +106,7 @@ impl Serving {
     async fn follow(&mut self) {
         let (mut fetches, mut listings) = (self.ground.fetches.clone(), self.shared.listings.subscribe());
         fetches.mark_changed();
+        let mut libraries = self.libraries.clone();
         let mut tick = tokio::time::interval(TICK);
         loop {
             tokio::select! {
@@ -114,9 +118,11 @@ impl Serving {
                     Err(_) => return,
                 },
                 Ok(()) = listings.changed() => self.offer_all().await,
+                Ok(()) = libraries.changed() => self.offer_all().await,
                 Some(_) = self.tasks.join_next() => {}
                 _ = tick.tick() => {
                     self.offer_lost().await;
+                    self.offer_failed().await;
                     self.learn_due();
                 }
             }
@@ -131,6 +137,7 @@ impl Serving {
         for (content, fetch) in &before {
             if !is_as(content, fetch, &self.fetches) {
                 self.unknown.remove(content);
+                self.failed.remove(content);
                 self.withdraw(*content).await;
             }
         }
@@ -166,32 +173,56 @@ impl Serving {
         }
     }
 
-    /// Offers what the origin lists of a content, if that is not offered already.
+    async fn offer_failed(&mut self) {
+        let due = self.failed.iter().filter(|(_, due)| due.is_now());
+        for content in due.map(|(content, _)| *content).collect::<Vec<_>>() {
+            self.offer(content).await;
+        }
+    }
+
+    /// Offers what the origin lists of a content, if that is not offered already; again after a while if it cannot.
     async fn offer(&mut self, content: ContentId) {
-        let Some(fetch) = self.fetches.get(&content).cloned() else { return };
-        let Some(manifest) = fetch.manifest.clone() else { return };
+        match self.try_offer(content).await {
+            Ok(()) => drop(self.failed.remove(&content)),
+            Err(why) => {
+                tracing::debug!(content = content.short(), why, "an origin cannot be offered now");
+                let due = self.failed.get(&content).map_or(Due::after(WAIT_MIN), |due| due.next());
+                self.failed.insert(content, due);
+            }
+        }
+    }
+
+    async fn try_offer(&mut self, content: ContentId) -> Result<(), String> {
+        let Some(fetch) = self.fetches.get(&content).cloned() else { return Ok(()) };
+        let Some(manifest) = fetch.manifest.clone() else { return Ok(()) };
         let listed = self.shared.listings.borrow().get(&fetch.library).cloned();
         let followed = self.libraries.borrow().get(&fetch.library).cloned();
-        let (Some(listed), Some(followed)) = (listed, followed) else { return self.withdraw(content).await };
+        let (Some(listed), Some(followed)) = (listed, followed) else {
+            self.withdraw(content).await;
+            return Ok(());
+        };
         let (shared, index, of_content) =
             (Arc::clone(&self.shared), followed.handle.index_path.clone(), Arc::clone(&fetch));
         let look = move || held(&shared, (&of_content, &manifest), &listed, &index);
         let held = match tokio::task::spawn_blocking(look).await {
             Ok(Ok(held)) => held,
-            Ok(Err(error)) => return tracing::warn!(%error, "cannot look up what an origin may give"),
-            Err(_) => return,
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(error) => return Err(error.to_string()),
         };
         if self.offered.get(&content).is_some_and(|offer| offer.held == held) {
-            return;
+            return Ok(());
         }
         self.withdraw(content).await;
         if held.is_empty() {
-            return;
+            return Ok(());
         }
         let has_lost = Arc::new(AtomicBool::new(false));
-        let Some(source) = self.serve(&fetch, &followed, held.clone(), &has_lost).await else { return };
+        let Some(source) = self.serve(&fetch, &followed, held.clone(), &has_lost).await else {
+            return Err("its bytes cannot be given here".to_owned());
+        };
         self.offered.insert(content, Offer { held, has_lost, due: Due::after(WAIT_MIN) });
         let _ = self.ground.contents.send(contents::Input::Serving { source, contents: vec![content] }).await;
+        Ok(())
     }
 
     async fn withdraw(&mut self, content: ContentId) {

@@ -165,8 +165,9 @@ impl NewFile {
             return Ok(self.dir.sync_directory(kept.parent().unwrap_or(Path::new("")))?);
         }
         let is_back = self.dir.exchange(&kept, at).is_ok();
-        // Only the new file may be discarded, and only if nobody wrote to it in the moment that it had the name.
-        if is_back && self.stamp()? == before {
+        // Only the new file may be discarded, and only if nobody wrote to it in the moment that it had the name. Where somebody put another file
+        // there meanwhile, that one stays a version.
+        if is_back && self.is_at(&kept)? && self.stamp()? == before {
             self.dir.remove_file(&kept)?;
         }
         Err(PutError::Stands(path.clone()))
@@ -184,6 +185,15 @@ impl NewFile {
             let _ = self.dir.rename(kept, at, false);
         }
         put
+    }
+
+    /// Whether the new file is what stands there.
+    fn is_at(&self, relative: &Path) -> Result<bool, StoreError> {
+        let place = self.dir.full(relative);
+        let failed = StoreError::disk(&place, "stat");
+        let (there, ours) = (self.dir.open_file(relative, Access::Read)?.metadata(), self.file.metadata());
+        let (there, ours) = there.and_then(|there| Ok((there, ours?))).map_err(failed)?;
+        Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino()))
     }
 
     /// Tells whether somebody wrote to the new file.

@@ -26,13 +26,18 @@ impl Session {
                 }
             }
         }
+        let before = self.unseen.clone();
         let uncovered = self.uncover_edits(places)?;
+        let noted = self.unseen.iter().filter(|(path, _)| !before.contains_key(*path));
+        let noted: Vec<_> = noted.map(|(path, why)| (path.clone(), why.clone())).collect();
         // The folders above may have been hidden with them.
         let tops: BTreeSet<TreePath> =
             uncovered.into_iter().map(|path| path.ancestors().last().unwrap_or(path)).collect();
         for top in tops {
             self.look_at_one(&top, false)?;
         }
+        // Another look at the folders above says nothing of what is hidden there.
+        self.unseen.extend(noted);
         self.digests.store(&mut self.book)?;
         Ok(())
     }

@@ -21,10 +21,10 @@ impl Worker {
         if matches!(admitted, Ok(true)) {
             self.known.passed_over.remove(&author);
         } else {
-            self.known.passed_over.insert(author, seq);
-            if self.known.passed_over.len() > AUTHORS_MAX {
+            if self.known.passed_over.len() >= AUTHORS_MAX {
                 self.known.passed_over.pop_first();
             }
+            self.known.passed_over.insert(author, seq);
         }
         admitted.map(drop)
     }
@@ -110,13 +110,19 @@ impl Worker {
 
     /// Takes what was only carried so far, of authors that count. What cannot be taken now is taken by the next work.
     pub(super) fn take_all_carried(&mut self, due: &mut Due) -> Result<(), LibraryError> {
+        let mut failed = None;
         for author in self.authors.clone() {
-            let has_taken = self.session.take_carried(&author)? > 0;
-            (due.pass, due.tally) = (due.pass || has_taken, due.tally || has_taken);
-            self.has_new_versions |= has_taken;
+            match self.session.take_carried(&author) {
+                Ok(taken) => {
+                    (due.pass, due.tally) = (due.pass || taken > 0, due.tally || taken > 0);
+                    self.has_new_versions |= taken > 0;
+                }
+                // It holds up no other author, and nothing of this disk.
+                Err(error) => failed = Some(error),
+            }
         }
-        self.is_carried_due = false;
-        Ok(())
+        self.is_carried_due = failed.is_some();
+        failed.map_or(Ok(()), Err)
     }
 
     pub(super) fn set_policy(&mut self, due: &mut Due) -> Result<(), LibraryError> {

@@ -170,11 +170,8 @@ impl Worker {
         settings: LibrarySettings,
         due: &mut Due,
     ) -> Result<(), LibraryError> {
-        self.refused_settings = None;
-        if let Err(error) = self.session.set_settings(settings.clone()) {
-            self.refused_settings = Some(settings);
-            return Err(error);
-        }
+        self.refused_settings = Some(settings.clone());
+        self.session.set_settings(settings)?;
         self.set_policy(due)?;
         self.fetched.send_replace(self.session.fetched_folder());
         self.mirror.send_replace(self.session.settings.is_mirror);
@@ -185,6 +182,7 @@ impl Worker {
         self.known.trouble = None;
         due.tally = true;
         due.look(None);
+        self.refused_settings = None;
         Ok(())
     }
 

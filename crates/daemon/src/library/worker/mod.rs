@@ -167,11 +167,13 @@ impl Worker {
 
     /// What is to be done after a batch of inputs. Returns whether there was anything.
     fn work(&mut self, due: &mut Due) -> Result<bool, LibraryError> {
-        if let Some(settings) = self.refused_settings.take() {
+        if let Some(settings) = self.refused_settings.clone() {
             self.on_settings(settings, due)?;
         }
-        if self.is_carried_due {
-            self.take_all_carried(due)?;
+        if self.is_carried_due
+            && let Err(error) = self.take_all_carried(due)
+        {
+            tracing::warn!(library = %self.session.settings.name, %error, "what was carried is not taken over");
         }
         let has_ended = (due.tally || self.has_new_versions) && self.tally()?;
         if self.session.settings.is_paused {

@@ -79,7 +79,9 @@ function lookForRole() {
   const { me } = state;
   if (!me) return;
   askFirst().then(
-    (first) => state.me === me && begin(first),
+    async (first) => {
+      if (state.me === me) await begin(first);
+    },
     (problem) => {
       if (state.me !== me) return;
       if (problem.status === 401) return endSession();

@@ -41,7 +41,7 @@ export function peerRates(peer) {
   // No status comes while nothing changes: the last one that is old enough counts, so that a rate falls to nothing by itself.
   const now = Date.now();
   const known = state.totals.filter((each) => each.totals.has(peer.address));
-  const first = known.findLast((each) => each.at <= now - PEER_RATE_MS) ?? known[0];
+  const first = known.filter((each) => each.at <= now - PEER_RATE_MS).at(-1) ?? known[0];
   const before = first?.totals.get(peer.address);
   const seconds = first ? (now - first.at) / 1000 : 0;
   if (!before || seconds <= 0) return { down: 0, up: 0 };

@@ -39,7 +39,7 @@ pub(crate) struct App {
     pub(crate) open_files: Arc<OpenFiles>,
     pub(crate) scratches: Scratches,
     /// Held while a copy is made: how much room there is is known before the next one.
-    pub(crate) copying: tokio::sync::Mutex<()>,
+    pub(crate) copying: Arc<tokio::sync::Mutex<()>>,
     /// Folders that are sent at once.
     pub(crate) zips: Arc<Semaphore>,
     status: tokio::sync::Mutex<Option<(Instant, Arc<Status>)>>,
@@ -90,7 +90,7 @@ impl App {
             rates: Rates::default(),
             open_files: Arc::default(),
             scratches: Scratches::new(facts.state.join("scratch")),
-            copying: tokio::sync::Mutex::default(),
+            copying: Arc::default(),
             zips: Arc::new(Semaphore::new(ZIPS_MAX)),
             status: tokio::sync::Mutex::default(),
             cookies: ["", SECURE_COOKIE]

@@ -120,6 +120,11 @@ pub(crate) fn without_disk(text: &mut String) {
     }
 }
 
+/// The same of reasons why paths stay as they are.
+pub(crate) fn without_disks(reasons: &mut [(String, String)]) {
+    reasons.iter_mut().for_each(|(_, why)| without_disk(why));
+}
+
 /// Whether a text of the daemon names an absolute path. A path in a library never begins with a slash there.
 fn names_disk(text: &str) -> bool {
     let is_outside = |before: char| before.is_whitespace() || "`\"'(:=[<".contains(before);

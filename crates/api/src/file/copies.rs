@@ -1,12 +1,14 @@
 //! Files that are copied for one answer: kept versions, and sides of conflicts. Invariant: a copy goes with its answer, also if nobody waits for it any
 //! more; few are made at once, and none for which the disk has no room.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use swarm_core::base::Category;
 use swarm_daemon::{Answer as LibraryAnswer, Request};
+use tokio::sync::OwnedMutexGuard;
 
 use super::{Kind, body, disposition, empty};
 use crate::app::App;
@@ -30,9 +32,8 @@ pub(super) async fn version(
     run: String,
     how: How,
 ) -> Answer<Response> {
+    let (turn, out) = begin(&app).await?;
     by_itself(&Arc::clone(&app), async move {
-        let out = begin(&app).await?;
-        let turn = app.copying.lock().await;
         let len_max = room(&app).await?;
         let request = Request::CopyVersion { library, path, run, out: out.path(), len_max };
         ask_library(&app, request).await?;
@@ -55,9 +56,8 @@ pub(super) async fn conflict_side(
         "remote" => false,
         _ => return Err(Problem::bad("a side of a conflict is `local` or `remote`")),
     };
+    let (turn, out) = begin(&app).await?;
     by_itself(&Arc::clone(&app), async move {
-        let out = begin(&app).await?;
-        let turn = app.copying.lock().await;
         if room(&app).await? < SIDE_LEN_MAX {
             let message = "the disk of this machine has no room for a copy of that side";
             return Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, message));
@@ -85,15 +85,16 @@ async fn by_itself(
     app.tasks.spawn(work).await.map_err(|_| Problem::broken())?
 }
 
-/// A place for a copy.
-async fn begin(app: &Arc<App>) -> Answer<Scratch> {
-    let known = Arc::clone(app);
+/// The right to make a copy, and a place for it. A client that leaves while it waits costs nothing.
+async fn begin(app: &Arc<App>) -> Answer<(OwnedMutexGuard<()>, Scratch)> {
+    let (turn, known) = (Arc::clone(&app.copying).lock_owned().await, Arc::clone(app));
     let begun = blocking(move || known.scratches.begin()).await?;
     let begun = begun.map_err(|error| Problem::of(Category::Disk, error.to_string()))?;
-    begun.ok_or_else(|| {
+    let begun = begun.ok_or_else(|| {
         let message = "others are getting copies of versions already: try again in a moment";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(10)
-    })
+    })?;
+    Ok((turn, begun))
 }
 
 /// How many bytes a copy may have.
@@ -109,7 +110,10 @@ async fn copied(app: &App, how: &How, out: Scratch, hash: Option<&str>) -> Answe
         let len = file.metadata()?.len();
         Ok::<_, std::io::Error>((file, len, place))
     });
-    let (file, len, place) = opened.await?.map_err(|_| Problem::not_found("that version is no file"))?;
+    let (file, len, place) = opened.await?.map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::InvalidInput => Problem::not_found("that version is no file"),
+        _ => Problem::of(Category::Disk, format!("a copy of that version cannot be read: {error}")),
+    })?;
     let mut answer = Response::builder()
         .header(header::CONTENT_TYPE, Kind::content_type(&how.name))
         .header(header::CONTENT_LENGTH, len)

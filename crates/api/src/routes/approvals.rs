@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission};
 use crate::extract::{Asked, At, Given};
 use crate::limits::ID_DIGITS_MIN;
-use crate::problem::{Answer, Problem};
+use crate::problem::{Answer, Problem, without_disks};
 
 /// Which proposals.
 #[derive(Deserialize, IntoParams)]
@@ -236,14 +236,15 @@ pub(crate) async fn undo_author(
         }
     };
     if wanted.rehearsal {
-        return take_back(&app, library, author, &wanted).await;
+        return take_back(&app, &caller, library, author, &wanted).await;
     }
     let act = app.audit.begin(&caller.user, ip(&from), "undo author", &author);
-    act.over(take_back(&app, library, author, &wanted)).await
+    act.over(take_back(&app, &caller, library, author, &wanted)).await
 }
 
 async fn take_back(
     app: &App,
+    caller: &Caller,
     library: Option<String>,
     author: String,
     wanted: &AuthorUndo,
@@ -258,7 +259,10 @@ async fn take_back(
     };
     let mut libraries = Vec::new();
     for (name, answer) in answers {
-        if let LibraryAnswer::TakenBack(view) = checked(answer)? {
+        if let LibraryAnswer::TakenBack(mut view) = checked(answer)? {
+            if !caller.roles.may(Permission::SettingsManage) {
+                without_disks(&mut view.refused);
+            }
             libraries.push(AuthorUndoneIn { library: name, view: *view });
         }
     }

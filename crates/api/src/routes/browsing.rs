@@ -19,7 +19,7 @@ use crate::auth::{Caller, Permission};
 use crate::extract::{Asked, At, Given};
 use crate::file::Kind;
 use crate::limits::ENTRIES_MAX;
-use crate::problem::{Answer, Problem};
+use crate::problem::{Answer, Problem, without_disks};
 
 /// Which entries are listed.
 #[derive(Deserialize, IntoParams)]
@@ -212,7 +212,7 @@ pub(crate) async fn restore(
     let act = app.audit.begin(&caller.user, ip(&from), "restore", &wanted.path);
     act.over(async {
         let request = Request::Restore { library, path: wanted.path, run: wanted.run, out: None };
-        deeds(ask_library(&app, request).await?)
+        deeds(&caller, ask_library(&app, request).await?)
     })
     .await
 }
@@ -236,12 +236,18 @@ pub(crate) async fn undo(
     let library = allowed(&app, &caller, &which, Permission::Undo).await?;
     let act =
         app.audit.begin(&caller.user, ip(&from), "undo", wanted.run.as_deref().unwrap_or("the last run"));
-    act.over(async { deeds(ask_library(&app, Request::Undo { library, run: wanted.run }).await?) }).await
+    let request = Request::Undo { library, run: wanted.run };
+    act.over(async { deeds(&caller, ask_library(&app, request).await?) }).await
 }
 
-pub(super) fn deeds(answer: LibraryAnswer) -> Answer<Json<DeedsView>> {
+fn deeds(caller: &Caller, answer: LibraryAnswer) -> Answer<Json<DeedsView>> {
     match answer {
-        LibraryAnswer::Deeds(view) => Ok(Json(*view)),
+        LibraryAnswer::Deeds(mut view) => {
+            if !caller.roles.may(Permission::SettingsManage) {
+                without_disks(&mut view.refused);
+            }
+            Ok(Json(*view))
+        }
         LibraryAnswer::Done => Ok(Json(DeedsView::default())),
         _ => Err(Problem::odd()),
     }

@@ -15,7 +15,7 @@ use super::{From, ask_library, blocking, ip};
 use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission, no_such_library};
 use crate::extract::{At, Given, or_null};
-use crate::problem::{Answer, Problem};
+use crate::problem::{Answer, Problem, without_disks};
 
 /// The libraries of this node.
 #[derive(Serialize, ToSchema)]
@@ -81,11 +81,11 @@ pub(crate) async fn create(
         mounts.into_iter().map(|mount| NewMount { dir: mount.dir, libpath: mount.libpath, is_sync: false });
     let target = dir.map(|dir| NewMount { dir, libpath: top(), is_sync: true });
     let mounts: Vec<NewMount> = read_only.chain(target).collect();
-    for mount in mounts.iter().filter(|mount| mount.is_sync) {
-        make_folder(&app, &mount.dir).await?;
-    }
     let act = app.audit.begin(&caller.user, ip(&from), "library create", &name);
     act.over(async {
+        for mount in mounts.iter().filter(|mount| mount.is_sync) {
+            make_folder(&app, &mount.dir).await?;
+        }
         let known = guid.clone();
         app.edit_files(move |folder| folder.add_library(&name, &known, &mounts)).await?;
         until_known(&app, guid.as_str()).await;
@@ -363,7 +363,12 @@ pub(crate) async fn verify(
     let library = allowed(&app, &caller, &which, Permission::LibraryManage).await?;
     let act = app.audit.begin(&caller.user, ip(&from), "verify", &library);
     act.end(match ask_library(&app, Request::Verify { library }).await {
-        Ok(LibraryAnswer::Verified(view)) => Ok(Json(*view)),
+        Ok(LibraryAnswer::Verified(mut view)) => {
+            if !caller.roles.may(Permission::SettingsManage) {
+                without_disks(&mut view.unreadable);
+            }
+            Ok(Json(*view))
+        }
         Ok(_) => Err(Problem::odd()),
         Err(problem) => Err(problem),
     })

@@ -136,7 +136,7 @@ fn swarm_endpoint() -> EndpointConfig {
 }
 
 /// AES-128-GCM first, as in swarm.
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     let mut provider = rustls::crypto::ring::default_provider();
     provider
         .cipher_suites
@@ -144,7 +144,7 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(provider)
 }
 
-mod anyone {
+pub(crate) mod anyone {
     //! Accepts any certificate: the transfer stays on loopback and has no secrets.
 
     use std::sync::Arc;
@@ -155,7 +155,7 @@ mod anyone {
     use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
     #[derive(Debug)]
-    pub(super) struct Anyone(pub(super) Arc<CryptoProvider>);
+    pub(crate) struct Anyone(pub(crate) Arc<CryptoProvider>);
 
     impl ServerCertVerifier for Anyone {
         fn verify_server_cert(

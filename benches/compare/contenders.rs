@@ -160,7 +160,7 @@ impl<'a> Scene<'a> {
 }
 
 impl Senders {
-    fn listening(processes: Vec<Child>, ports: &[u16], places: Vec<String>) -> Self {
+    pub(crate) fn listening(processes: Vec<Child>, ports: &[u16], places: Vec<String>) -> Self {
         ports.iter().for_each(|&port| wait_for_port(port));
         Self { processes, places, _stdouts: Vec::new() }
     }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::process::exit;
 use std::time::Duration;
 
+mod api;
 mod baseline;
 mod cases;
 mod contenders;
@@ -38,6 +39,9 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     if args.first().is_some_and(|arg| arg == "baseline") {
         return baseline::run(&args[1..]);
+    }
+    if args.first().is_some_and(|arg| arg == "api") {
+        return api::run(&args[1..]);
     }
     if args.first().is_some_and(|arg| arg == "sync") {
         return sync::run(&args[1..]);

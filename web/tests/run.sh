@@ -43,6 +43,7 @@ fi
 if [ -n "${SWARM:-}" ]; then
   npm run --silent shapes
   npm run --silent daemons
+  npm run --silent stopwatch
 else
-  echo "NOT RUN: the faked daemon beside a real one, and the page with real daemons: SWARM names no binary" >&2
+  echo "NOT RUN: the faked daemon beside a real one, the page with real daemons, and the stopwatch: SWARM names no binary" >&2
 fi

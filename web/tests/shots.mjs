@@ -13,7 +13,7 @@ export const VIEWS = [
 const SIZES = [["desk", 1440, 900], ["phone", 360, 780]];
 
 /** CHROMIUM names the browser, by its path or by a name that PATH finds. */
-function browserPath() {
+export function browserPath() {
   const wanted = process.env.CHROMIUM || "chromium";
   if (wanted.includes("/")) return wanted;
   const found = (process.env.PATH ?? "").split(":").map((folder) => join(folder, wanted)).find((path) => existsSync(path));

@@ -7,6 +7,7 @@ import { plainName } from "../parts/format.js";
 import { t } from "../parts/i18n.js";
 import { choice, field, toggle } from "../parts/pieces.js";
 import { state } from "../parts/state.js";
+import { addPeer } from "./peers.js";
 
 export async function addLibrary() {
   const done = await askForm({
@@ -21,7 +22,7 @@ export async function addLibrary() {
     ],
     submit: ({ name, dir, mounts }) => post("libraries", { name, dir: dir || undefined, mounts: mountsOf(mounts ?? "") }),
   });
-  if (done) notice(t("add.done"), { action: { label: t("add.next"), run: () => state.go("#/peers") } });
+  if (done) notice(t("add.done"), { action: { label: t("add.next"), run: () => addPeer() } });
 }
 
 /** @param {string} text lines of `dir => libpath` */

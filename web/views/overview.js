@@ -5,10 +5,11 @@ import { h, icon } from "../parts/dom.js";
 import { attempt, confirm, notice } from "../parts/dialog.js";
 import { bytes, duration, name, percent, plainName, rate } from "../parts/format.js";
 import { said, t, tx } from "../parts/i18n.js";
-import { bar, empty, menu, pageHead, skeleton, statePill, tellLeft } from "../parts/pieces.js";
+import { bar, empty, menu, need, pageHead, skeleton, statePill, tellLeft } from "../parts/pieces.js";
 import { can, fileHash, filesHash, state } from "../parts/state.js";
 import { approveHere } from "./held.js";
 import { addLibrary, editLibrary, subscribe } from "./library-forms.js";
+import { addPeer, thisMachine } from "./peers.js";
 import { spanSeconds } from "../parts/spark.js";
 
 const ERRORS_SHOWN = 6;
@@ -39,13 +40,13 @@ function page(status) {
 }
 
 function firstSteps() {
-  return empty({
+  return [can("peers.manage") && thisMachine(), empty({
     icon: "library", title: t("overview.empty.title"), text: t("overview.empty.text"),
     action: can("libraries.manage") && h("div.actions", null,
       h("button.button.primary", { type: "button", onClick: addLibrary }, icon("plus"), t("overview.add")),
       h("button.button", { type: "button", onClick: subscribe }, icon("down"), t("overview.subscribe")),
-      h("a.button", { href: "#/peers" }, icon("peers"), t("peers.add"))),
-  });
+      h("button.button", { type: "button", onClick: () => addPeer(), ...need("peers.manage") }, icon("peers"), t("peers.add"))),
+  })];
 }
 
 /** @typedef {{key: string, icon: string, tone: string, text: Child, detail?: Child, action?: Child}} Need */

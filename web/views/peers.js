@@ -36,7 +36,7 @@ function page(status) {
   ];
 }
 
-function thisMachine() {
+export function thisMachine() {
   const node = state.node;
   if (!node) return null;
   return h("section.card.self-card", { "aria-label": t("peer.this") },
@@ -130,7 +130,7 @@ function toldPeer(peer) {
 }
 
 /** @param {Peer} [told] */
-async function addPeer(told) {
+export async function addPeer(told) {
   const address = told ? (told.node && !told.address.includes("@") ? `${told.node}@${told.address}` : told.address) : "";
   const done = await askForm({
     title: t("peers.add.title"), action: t("peers.add"),

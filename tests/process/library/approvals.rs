@@ -40,11 +40,18 @@ fn fill(team: &Team, letters: &str, count: u64) {
 
 /// Waits until all records of a deletion of `count` entries wait at these daemons, and then until a later change went through all the same.
 fn until_held(team: &Team, letters: &str, count: u64) {
-    let waiting = |letter| {
-        let proposals = team.proposals(letter, false);
-        proposals.iter().map(|proposal| proposal["changes"].as_u64().expect("a number")).sum::<u64>()
+    // Beside what waits, what tells why if it does not.
+    let looked = |letter| {
+        let (library, proposals) = (team.library(letter), team.proposals(letter, false));
+        let changes: Vec<u64> =
+            proposals.iter().map(|proposal| proposal["changes"].as_u64().expect("a number")).collect();
+        (changes, library["state"].clone(), library["held_here"].clone(), library["commits"].clone())
     };
-    team.until("the deletion waits everywhere", || letters.chars().all(|letter| waiting(letter) == count));
+    team.until_shown(
+        "the deletion waits everywhere",
+        || letters.chars().map(looked).collect::<Vec<_>>(),
+        |all| all.iter().all(|(changes, ..)| changes.iter().sum::<u64>() == count),
+    );
     team.write("a/lib/other.txt", "after");
     team.until_text(letters, "other.txt", "after");
 }
@@ -83,6 +90,24 @@ fn a_deletion_waits_for_the_second_yes_and_can_be_undone() {
     team.write("a/lib/other.txt", "at the end");
     team.until_text("abc", "other.txt", "at the end");
     team.until_text("abc", "d/7.txt", "new");
+}
+
+/// The folder is looked at while it is emptied: there are several commits of it.
+#[test]
+fn a_deletion_that_takes_its_time_waits_as_a_whole() {
+    let team = careful("abc", &json!({}));
+    fill(&team, "abc", 200);
+    for number in 0..200 {
+        fs::remove_file(team.path(&format!("b/lib/d/{number}.txt"))).expect("it is there");
+        if number % 10 == 0 {
+            // Longer than a watcher waits for rest.
+            std::thread::sleep(Duration::from_millis(80));
+        }
+    }
+    fs::remove_dir(team.path("b/lib/d")).expect("it is empty");
+    until_held(&team, "abc", 201);
+    team.vote('c', "yes");
+    team.until_gone("abc", "d");
 }
 
 #[test]

@@ -16,6 +16,8 @@ struct Ask {
     /// The peer was asked over this link.
     link: u64,
     at: Instant,
+    /// The last one that the peer had when it was asked. What it made since may not be in its answer.
+    until: u64,
     /// All that was asked for came, and was handed to the worker: the last of it.
     handed: Option<u64>,
 }
@@ -39,16 +41,16 @@ impl Asked {
         if theirs <= after {
             return None;
         }
-        self.0.insert((library, author), Ask { link, at: now, handed: None });
+        self.0.insert((library, author), Ask { link, at: now, until: theirs, handed: None });
         Some(after)
     }
 
-    /// A commit came and was handed to the worker. `theirs` is the last one that the peer has.
-    pub(super) fn on_handed(&mut self, of: (LibraryKey, NodeId), seq: u64, theirs: u64, now: Instant) {
-        if let Some(ask) = self.0.get_mut(&of) {
-            ask.at = now;
-            ask.handed = (seq >= theirs).then_some(seq);
-        }
+    /// A commit came and was handed to the worker. Returns whether it was the last one that was asked for.
+    pub(super) fn on_handed(&mut self, of: (LibraryKey, NodeId), seq: u64, now: Instant) -> bool {
+        let Some(ask) = self.0.get_mut(&of) else { return false };
+        ask.at = now;
+        ask.handed = (seq >= ask.until).then_some(seq).max(ask.handed);
+        seq == ask.until
     }
 
     /// Forgets what the worker has looked at, and what did not come in time. `ours` is what is here, and `passed_over` the commit of an author
@@ -116,9 +118,9 @@ mod tests {
         let (mut asked, now, none) = (Asked::default(), clock::moment(), BTreeMap::new());
         assert_eq!(asked.ask(of(), (0, 2), 7, now), Some(0));
         assert_eq!(asked.ask(of(), (0, 2), 8, now), None, "it is asked for already");
-        asked.on_handed(of(), 1, 2, now);
+        asked.on_handed(of(), 1, now);
         assert_eq!(asked.ask(of(), (0, 2), 8, now), None, "the second is coming");
-        asked.on_handed(of(), 2, 2, now);
+        asked.on_handed(of(), 2, now);
         // The worker has not taken them, and another peer, or a third commit, is heard of.
         asked.forget_done(&library(), (&Frontier::default(), &none), now);
         assert_eq!(asked.ask(of(), (0, 2), 8, now), None);
@@ -127,13 +129,25 @@ mod tests {
         assert_eq!(asked.ask(of(), (0, 3), 8, now), Some(2), "what follows is asked for at once");
     }
 
+    /// Its answer ends before it: waiting for it there would be waiting for the timeout.
+    #[test]
+    fn what_a_peer_makes_while_it_answers_is_asked_for_at_once() {
+        let (mut asked, now) = (Asked::default(), clock::moment());
+        assert_eq!(asked.ask(of(), (0, 2), 7, now), Some(0));
+        assert_eq!(asked.ask(of(), (0, 3), 7, now), None, "the first two are coming");
+        assert!(!asked.on_handed(of(), 1, now));
+        assert_eq!(asked.ask(of(), (0, 3), 7, now), None);
+        assert!(asked.on_handed(of(), 2, now), "all that was asked for");
+        assert_eq!(asked.ask(of(), (0, 3), 7, now), Some(2));
+    }
+
     #[test]
     fn what_does_not_come_or_is_refused_is_asked_for_again() {
         let (mut asked, now, none) = (Asked::default(), clock::moment(), BTreeMap::new());
         assert_eq!(asked.ask(of(), (0, 1), 7, now), Some(0));
         asked.forget_done(&library(), (&Frontier::default(), &none), now + ASKED_TIMEOUT);
         assert_eq!(asked.ask(of(), (0, 1), 8, now), Some(0));
-        asked.on_handed(of(), 1, 1, now);
+        asked.on_handed(of(), 1, now);
         asked.forget_done(&library(), (&Frontier::default(), &none), now + ASKED_TIMEOUT);
         assert_eq!(asked.ask(of(), (0, 1), 7, now), None, "the worker is busy");
         let passed_over = BTreeMap::from([(author(), 1)]);
@@ -141,10 +155,10 @@ mod tests {
         assert_eq!(asked.ask(of(), (0, 1), 7, now), None, "it was not taken, and would not be now");
         asked.forget_done(&library(), (&Frontier::default(), &passed_over), now + ASKED_TIMEOUT);
         assert_eq!(asked.ask(of(), (0, 1), 7, now), Some(0), "it may be taken by now");
-        asked.on_handed(of(), 1, 1, now);
+        asked.on_handed(of(), 1, now);
         asked.forget(&library());
         assert_eq!(asked.ask(of(), (0, 1), 7, now), Some(0));
-        asked.on_handed(of(), 1, 1, now);
+        asked.on_handed(of(), 1, now);
         asked.forget_done(&library(), (&at(1), &none), now);
         assert_eq!(asked.ask(of(), (1, 2), 7, now), Some(1));
         asked.on_down(7);

@@ -109,10 +109,10 @@ impl Exchange {
         }
     }
 
-    pub(super) fn on_commit_taken(&mut self, link: u64, library: LibraryKey, author: NodeId, seq: u64) {
-        let Some(linked) = self.links.get(&link) else { return };
-        let theirs = linked.standing.get(&library).map_or(0, |standing| standing.frontier.seq(&author));
-        self.asked.on_handed((library, author), seq, theirs, clock::moment());
+    pub(super) fn on_commit_taken(&mut self, library: LibraryKey, author: NodeId, seq: u64) {
+        if self.asked.on_handed((library, author), seq, clock::moment()) {
+            self.ask_around(library);
+        }
     }
 
     pub(super) fn on_request(

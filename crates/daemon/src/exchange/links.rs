@@ -155,7 +155,7 @@ async fn take_piece(
     if handle.inputs.send(LibraryInput::Commit(Box::new(commit))).await.is_err() {
         return Ok(());
     }
-    let taken = Input::CommitTaken { link: start.number, library, author, seq };
+    let taken = Input::CommitTaken { library, author, seq };
     start.inputs.send(taken).await.map_err(|_| "the daemon is stopping".to_owned())
 }
 

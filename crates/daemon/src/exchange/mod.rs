@@ -51,7 +51,7 @@ pub(crate) enum Input {
     /// A message came.
     Message { link: u64, message: Message },
     /// A commit came and was taken by the worker.
-    CommitTaken { link: u64, library: LibraryKey, author: NodeId, seq: u64 },
+    CommitTaken { library: LibraryKey, author: NodeId, seq: u64 },
     /// A link is gone.
     Down { link: u64, reason: String },
     /// A library changed.
@@ -243,13 +243,11 @@ impl Exchange {
         match input {
             Input::Up { link, dialed } => self.on_up(link, dialed),
             Input::Message { link, message } => self.on_message(link, message).await,
-            Input::CommitTaken { link, library, author, seq } => {
-                self.on_commit_taken(link, library, author, seq)
-            }
+            Input::CommitTaken { library, author, seq } => self.on_commit_taken(library, author, seq),
             Input::Down { link, reason } => self.on_down(link, &reason),
             Input::Changed(library) => self.on_changed(library),
             Input::Contents(output) => self.on_contents(output),
-            Input::Libraries(libraries) => self.on_libraries(libraries),
+            Input::Libraries(libraries) => self.on_libraries(libraries).await,
             Input::Access(access) => self.on_access(*access).await,
             Input::Verified { link, user } => self.on_verified(link, user).await,
             Input::StockSent { link } => {
@@ -268,7 +266,7 @@ impl Exchange {
         self.is_news = true;
     }
 
-    fn on_libraries(&mut self, libraries: BTreeMap<LibraryKey, LibraryHandle>) {
+    async fn on_libraries(&mut self, libraries: BTreeMap<LibraryKey, LibraryHandle>) {
         let is_more = libraries.keys().any(|library| !self.libraries.contains_key(library));
         for (library, known) in &self.libraries {
             if libraries.get(library).is_none_or(|handle| !handle.inputs.same_channel(&known.inputs)) {
@@ -285,6 +283,10 @@ impl Exchange {
                 self.on_down(link, "this node has another library now");
             } else {
                 self.look_whom_to_take_from(link);
+                if is_more {
+                    // What it told before its library was here: the worker knows nothing of that.
+                    self.hear_again(link).await;
+                }
             }
         }
         let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();

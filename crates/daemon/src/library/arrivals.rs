@@ -83,6 +83,18 @@ impl Arrivals {
             || arrived.kept.contains_key(hash)
     }
 
+    /// Forgets a fetched content whose bytes are gone: whoever cleared the folder in which they stood took them away. It is fetched again then.
+    pub(crate) fn forget_lost(&self, hash: &ContentHash) {
+        let Some(store) = self.lock().stores.get(hash).cloned() else { return };
+        let is_there = store
+            .source(hash, false)
+            .is_some_and(|mut source| source.read_at(0, &mut [0]).is_ok_and(|len| len == 1));
+        if !is_there {
+            tracing::warn!(content = %hash, "what was fetched is not there any more: it is fetched again");
+            self.release([*hash]);
+        }
+    }
+
     /// Contents that were taken to their places, or are of no use any more.
     pub(crate) fn release(&self, hashes: impl IntoIterator<Item = ContentHash>) {
         let mut arrived = self.lock();
@@ -122,5 +134,55 @@ impl ContentSource for Packed {
 
     fn as_any(&mut self) -> &mut dyn Any {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use swarm_core::manifest::{ContentFile, library_manifest};
+    use swarm_files::{Places, StandsAt, Store as _, Verdict};
+
+    use super::*;
+
+    struct Nowhere;
+
+    impl Places for Nowhere {
+        fn places(&self, _: &ContentHash, _: u64) -> Vec<StandsAt> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn what_was_fetched_and_is_gone_is_forgotten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        // Longer than what stands in a pack, whose file stays open.
+        let bytes = vec![7; 200_000];
+        let hash = ContentHash::of(&bytes);
+        let content = ContentFile { hash: hash.0, len: bytes.len() as u64, chunk_hashes: Bytes::new() };
+        let manifest = library_manifest([content]).expect("one file");
+        let opened = GatheredStore::open(
+            manifest,
+            &|_| true,
+            Arc::new(Nowhere),
+            folder.path(),
+            swarm_node::clock::wall_clock,
+        );
+        let (store, _) = opened.expect("a place");
+        for chunk in store.manifest().geometry().chunks() {
+            let span = store.manifest().geometry().span(chunk);
+            let from = span.file_offset as usize;
+            let written = store.write_chunk(chunk, &bytes[from..from + span.len as usize]);
+            assert_eq!(written.expect("it has room"), Verdict::Verified);
+        }
+        store.flush().expect("it has room");
+        let (arrivals, store) = (Arrivals::default(), Arc::new(store));
+        arrivals.insert(hash, &store);
+        arrivals.forget_lost(&hash);
+        assert!(arrivals.has(&hash), "it is there");
+        for fetch in std::fs::read_dir(folder.path()).expect("it is there") {
+            std::fs::remove_dir_all(fetch.expect("an entry").path()).expect("it is ours");
+        }
+        arrivals.forget_lost(&hash);
+        assert!(!arrivals.has(&hash));
     }
 }

@@ -158,14 +158,15 @@ impl Session {
             return self.index.apply(vec![IndexStep::Conflicts(plan.conflicts.clone())]).map_err(Into::into);
         }
         let _turn = self.overlay.take_turn(&|| {}).map_err(LibraryError::Mounts)?;
-        let (mut performed, mut refused, mut arrived) = (0, Vec::new(), Vec::new());
+        let (mut performed, mut refused, mut arrived, mut unput) = (0, Vec::new(), Vec::new(), Vec::new());
         let mut on_event = |event: RunEvent| match event {
             RunEvent::Performed { side: Side::Local, op } => {
                 performed += 1;
                 arrived.extend(file_put(&op));
             }
             RunEvent::Performed { side: Side::Remote, .. } => {}
-            RunEvent::Refused { op, error, .. } => {
+            RunEvent::Refused { side, op, error } => {
+                unput.extend(file_put(&op).filter(|_| side == Side::Local));
                 if refused.len() < REFUSED_MAX {
                     refused.push((op.path, error.to_string()));
                 }
@@ -178,6 +179,7 @@ impl Session {
         });
         self.index.end_run(RunId::at_ms(self.last_run_ms), clock::now_ms(), "")?;
         self.arrivals.release(arrived);
+        unput.iter().for_each(|hash| self.arrivals.forget_lost(hash));
         (report.performed, report.refused) = (performed, refused);
         report.commits += done?.1;
         Ok(())

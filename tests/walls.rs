@@ -57,6 +57,9 @@ const CRATES: &[(&str, &[&str])] = &[
 /// Crates for tests and benchmarks alone; these may depend on any other crate.
 const TESTS_ALONE: &[&str] = &["swarm-testkit", "swarm-bodies"];
 
+/// The feature of `swarm-daemon` with what process tests set.
+const TEST_CONTROLS: &str = "test-controls";
+
 /// External crates that a pure crate may depend on: values and arithmetic, no runtime, no socket, no file.
 const PURE_DEPENDENCIES: &[&str] = &[
     "blake3",
@@ -278,6 +281,30 @@ fn crates_for_tests_are_known_to_tests_alone() {
         let product: Vec<_> = dependencies.iter().filter(|(_, known)| known.contains(*name)).collect();
         assert!(product.is_empty(), "{name} is a dependency of {product:?}: make it a dev-dependency");
     }
+}
+
+/// A test may set the clock of a daemon ahead, for one: what is built for use must not read that.
+#[test]
+fn what_tests_set_is_read_by_no_product() {
+    let reads: Vec<String> = CRATES
+        .iter()
+        .filter(|(name, _)| !TESTS_ALONE.contains(&&*format!("swarm-{name}")))
+        .flat_map(|(name, _)| sources(name).into_iter().map(move |(path, source)| (name, path, source)))
+        .filter(|(_, _, source)| source.contains("SWARM_TEST_"))
+        .map(|(name, path, _)| format!("{name}/{path}"))
+        .collect();
+    assert_eq!(reads, ["daemon/test_controls.rs"]);
+    let has_it = |dependency: &Value| {
+        let features = dependency["features"].as_array().expect("features").iter();
+        dependency["kind"] != "dev" && features.clone().any(|feature| feature == TEST_CONTROLS)
+    };
+    let product: Vec<_> =
+        dependencies_where(has_it).into_iter().filter(|(_, known)| !known.is_empty()).collect();
+    assert!(product.is_empty(), "{product:?}: make it a dev-dependency");
+    let source =
+        sources("daemon").into_iter().find(|(path, _)| path == "test_controls.rs").expect("it is there").1;
+    let gates = source.matches(&format!("#[cfg(feature = \"{TEST_CONTROLS}\")]")).count();
+    assert_eq!(gates, source.matches("SWARM_TEST_").count() + 1, "one for each, and one for what they use");
 }
 
 #[test]

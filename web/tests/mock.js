@@ -111,11 +111,12 @@ export function startMock(port = 0) {
     return open(response, username, { anna: "admin", viewer: "viewer" }[username] ?? null);
   }
 
-  function changePassword(response, { user }, { old, new: next }) {
+  function changePassword(response, own, { old, new: next }) {
+    const { user } = own;
     if (passwords[user] !== old) return problem(response, 403, "the present password is another one");
     if (next.length < 8) return problem(response, 400, "a password has 8 characters or more");
     passwords[user] = next;
-    for (const [key, session] of sessions) if (session.user === user) sessions.delete(key);
+    for (const [key, session] of sessions) if (session.user === user && session !== own) sessions.delete(key);
     response.writeHead(204).end();
   }
 

@@ -169,9 +169,8 @@ function ownPassword() {
       h("div.setting-control", null, h("button.button", { type: "button", onClick: changePassword }, icon("key"), t("password.change")))));
 }
 
-/** The daemon ends all sessions of whoever changes a password, so this page logs in again with the new one. */
+/** The session of this page goes on; the daemon ends the others. */
 async function changePassword() {
-  const username = state.me?.user;
   const done = await askForm({
     title: t("password.title"), action: t("action.save"),
     fields: () => [
@@ -182,8 +181,6 @@ async function changePassword() {
     submit: async ({ old, password, again }) => {
       if (password !== again) throw new Problem(0, t("setup.differ"), "usage");
       await post("me/password", { old, new: password });
-      await post("/login", { username, password }, { quiet: true });
-      dispatchEvent(new Event("swarm-login"));
     },
   });
   if (done) notice(t("password.done"));

@@ -18,7 +18,7 @@ use crate::auth::{
 };
 use crate::clock;
 use crate::events::Events;
-use crate::known::{Files, Known, KnownUser, Revocations};
+use crate::known::{Files, Known, KnownUser, PasswordChange, Revocations};
 use crate::limits::{STATUS_AGE, ZIPS_MAX};
 use crate::links::Links;
 use crate::problem::{Answer, Problem};
@@ -38,8 +38,6 @@ pub(crate) struct App {
     pub(crate) rates: Rates,
     pub(crate) open_files: Arc<OpenFiles>,
     pub(crate) scratches: Scratches,
-    /// Held while a copy is made: how much room there is is known before the next one.
-    pub(crate) copying: Arc<tokio::sync::Mutex<()>>,
     /// Folders that are sent at once.
     pub(crate) zips: Arc<Semaphore>,
     status: tokio::sync::Mutex<Option<(Instant, Arc<Status>)>>,
@@ -90,7 +88,6 @@ impl App {
             rates: Rates::default(),
             open_files: Arc::default(),
             scratches: Scratches::new(facts.state.join("scratch")),
-            copying: Arc::default(),
             zips: Arc::new(Semaphore::new(ZIPS_MAX)),
             status: tokio::sync::Mutex::default(),
             cookies: ["", SECURE_COOKIE]
@@ -198,6 +195,12 @@ impl App {
     ) -> Answer<()> {
         let files = Arc::clone(&self.files);
         Ok(blocking(move || files.edit(edit)).await??)
+    }
+
+    /// Gives a user another password.
+    pub(crate) async fn change_password(&self, change: PasswordChange) -> Answer<()> {
+        let files = Arc::clone(&self.files);
+        Ok(blocking(move || files.change_password(&change)).await??)
     }
 
     /// How everything stands, at most a moment old.

@@ -146,7 +146,7 @@ pub(crate) async fn events(
             loop {
                 let heard = tokio::time::timeout(EVENT_KEEP_ALIVE, news.recv()).await;
                 // Sessions end and roles change while somebody listens.
-                let caller = caller.again(&asked)?;
+                let caller = caller.again(&asked.files)?;
                 caller.needs_something_to_see().ok()?;
                 match heard {
                     Ok(Ok(numbered)) => send(event(&numbered, &caller)).await?,

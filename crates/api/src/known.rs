@@ -1,15 +1,16 @@
 //! What the files of the daemon's folder say, as requests need it. Invariant: whoever reads or changes the files publishes what they say while it holds
 //! the lock, so that nothing older is ever published after something newer; with a user or a password that is gone, its sessions, tokens and links end
-//! before that lock is free. All of it blocks.
+//! before that lock is free; who changes the own password keeps the session in which that is asked for, and the links. All of it blocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use swarm_daemon_files::{DaemonFolder, EditError, Proof, Public, Reloaded};
 use tokio::sync::watch;
 
-use crate::auth::{Roles, Sessions, Tokens};
+use crate::auth::{Held, Roles, Sessions, Tokens};
 use crate::clock;
 use crate::error::ApiError;
 use crate::links::Links;
@@ -47,6 +48,16 @@ pub(crate) struct Known {
     pub(crate) public: BTreeMap<String, Public>,
 }
 
+/// Another password of a user, as that user asks for it.
+#[derive(Debug)]
+pub(crate) struct PasswordChange {
+    pub(crate) user: String,
+    /// The hash of the new password.
+    pub(crate) proof: String,
+    /// The session in which it was asked for, by the hash of its id.
+    pub(crate) session: Option<[u8; 32]>,
+}
+
 /// A user of this node.
 #[derive(Clone, Debug)]
 pub(crate) struct KnownUser {
@@ -66,7 +77,7 @@ impl Files {
         let known = Known::of(&folder);
         tokens.forget_before(*lock(&revocations.saved));
         if folder.errors().is_empty() {
-            links.end_of_others(&known.names);
+            links.end_of_others(&known.makers());
         }
         Self {
             folder: Mutex::new(folder),
@@ -103,6 +114,21 @@ impl Files {
         Arc::clone(&self.known.borrow())
     }
 
+    /// The session of an id, which is used by this, and its user. Both are of one instant: a password is changed in between by nobody.
+    pub(crate) fn session(&self, id: &str, now: Instant) -> Option<(Held, KnownUser)> {
+        let mut sessions = self.sessions();
+        let held = sessions.touch(id, now)?;
+        let user = self.user(&held.user).filter(|user| user.proof == held.proof)?;
+        Some((held, user))
+    }
+
+    /// The user of a session, by the hash of its id. That is no use of it.
+    pub(crate) fn user_of_session(&self, hash: &[u8; 32], now: Instant) -> Option<KnownUser> {
+        let sessions = self.sessions();
+        let (user, proof) = sessions.owner(hash, now)?;
+        self.user(user).filter(|user| user.proof == proof)
+    }
+
     pub(crate) fn user(&self, name: &str) -> Option<KnownUser> {
         self.known.borrow().users.get(name).cloned()
     }
@@ -112,7 +138,7 @@ impl Files {
         let mut folder = lock(&self.folder);
         if folder.changed() {
             folder.reload();
-            self.publish(&folder);
+            self.publish(&folder, None);
         }
     }
 
@@ -121,7 +147,7 @@ impl Files {
         let mut folder = lock(&self.folder);
         folder.reload();
         // A later look would find nothing that changed.
-        self.publish(&folder);
+        self.publish(&folder, None);
         read(&folder)
     }
 
@@ -133,25 +159,45 @@ impl Files {
         let mut folder = lock(&self.folder);
         folder.reload();
         let edited = edit(&mut folder).map(|_| ());
-        self.publish(&folder);
+        self.publish(&folder, None);
+        edited
+    }
+
+    /// Gives a user another password, who keeps the session that this was asked in, and the links.
+    pub(crate) fn change_password(&self, change: &PasswordChange) -> Result<(), EditError> {
+        let mut folder = lock(&self.folder);
+        folder.reload();
+        // What another edit says of the user counts before, and ends what it ends.
+        self.publish(&folder, None);
+        let edited = folder.set_user_hash(&change.user, &change.proof).map(|_| ());
+        self.publish(&folder, Some(change));
         edited
     }
 
     /// The guard of the folder is held by the caller.
-    fn publish(&self, folder: &MutexGuard<'_, DaemonFolder>) {
-        let now = Known::of(folder);
-        let before = self.known.send_replace(Arc::new(now));
-        let now = self.known();
+    fn publish(&self, folder: &MutexGuard<'_, DaemonFolder>, change: Option<&PasswordChange>) {
+        let now = Arc::new(Known::of(folder));
+        let change = change
+            .filter(|change| now.users.get(&change.user).is_some_and(|known| known.proof == change.proof));
+        if let (Some(change), Some(user)) = (change, change.and_then(|change| self.user(&change.user))) {
+            self.links.hand_on(&change.user, &user.proof_mark(), &mark_of(&change.proof));
+        }
+        // Whoever looks at a session and its user sees both before this or both after it.
+        let mut sessions = self.sessions();
+        let before = self.known.send_replace(Arc::clone(&now));
         for (name, user) in &before.users {
-            if now.users.get(name).is_none_or(|known| known.proof != user.proof) {
-                self.sessions().end_all_of(name);
-                self.tokens().end_all_of(name);
+            if now.users.get(name).is_some_and(|known| known.proof == user.proof) {
+                continue;
             }
+            match change.filter(|change| change.user == *name) {
+                Some(change) => sessions.end_others_of(name, change.session.as_ref(), &change.proof),
+                None => sessions.end_all_of(name),
+            }
+            self.tokens().end_all_of(name);
         }
-        if before.names.difference(&now.names).next().is_some() {
-            // Somebody who is added under such a name later is somebody else.
-            self.links.end_of_others(&now.names);
-        }
+        drop(sessions);
+        // Somebody who is added under a name later, or whose entry has another password, is somebody else.
+        self.links.end_of_others(&now.makers());
     }
 }
 
@@ -200,11 +246,24 @@ impl Known {
     }
 }
 
+impl Known {
+    /// Whose links hold: users, with what stands for the password of each that has a hash.
+    fn makers(&self) -> BTreeMap<String, Option<String>> {
+        let mark = |name: &String| self.users.get(name).map(KnownUser::proof_mark);
+        self.names.iter().map(|name| (name.clone(), mark(name))).collect()
+    }
+}
+
 impl KnownUser {
     /// Stands for the password in tokens, which others read.
     pub(crate) fn proof_mark(&self) -> String {
-        data_encoding::HEXLOWER.encode(&blake3::hash(self.proof.as_bytes()).as_bytes()[..16])
+        mark_of(&self.proof)
     }
+}
+
+/// Stands for a password where its hash is not to be seen.
+pub(crate) fn mark_of(proof: &str) -> String {
+    data_encoding::HEXLOWER.encode(&blake3::hash(proof.as_bytes()).as_bytes()[..16])
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -212,20 +271,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::path::Path;
 
     use super::*;
     use crate::links::NewLink;
 
-    fn write(folder: &Path, users: &[&str]) {
+    pub(crate) fn write(folder: &Path, users: &[&str]) {
         let user = |name: &&str| serde_json::json!({"user": name, "hash": "$argon2id$x", "role": "editor"});
         let users: Vec<_> = users.iter().map(user).collect();
         let text = serde_json::to_string(&users).expect("JSON");
         std::fs::write(folder.join("users.json"), text).expect("a place");
     }
 
-    fn files(folder: &Path, users: &[&str]) -> Files {
+    pub(crate) fn files(folder: &Path, users: &[&str]) -> Files {
         write(folder, users);
         let tokens = Tokens::open(&folder.join("key"), "node").expect("a key");
         let links = Links::open(folder.join("links.json"));
@@ -233,9 +292,16 @@ mod tests {
         Files::new(DaemonFolder::open(folder).expect("it is valid"), tokens, revocations, links)
     }
 
-    fn link(user: &str) -> NewLink {
+    pub(crate) fn link(user: &str) -> NewLink {
         let (guid, path, user) = ("g".to_owned(), "a".to_owned(), user.to_owned());
-        NewLink { guid, path, user, age: std::time::Duration::from_secs(60), once: false }
+        NewLink {
+            guid,
+            path,
+            user,
+            mark: mark_of("$argon2id$x"),
+            age: std::time::Duration::from_secs(60),
+            once: false,
+        }
     }
 
     #[test]
@@ -263,6 +329,58 @@ mod tests {
         check(&|files| (0..10).for_each(|_| files.look()));
         check(&|files| files.read(|_| ()));
         check(&|files| drop(files.edit(|folder| folder.remove_user("nobody"))));
+    }
+
+    #[test]
+    fn an_entry_of_the_same_name_with_another_password_is_of_somebody_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = files(folder.path(), &["anna", "ben"]);
+        let token = |user| files.links.add(link(user), clock::now_ms()).expect("a place").1;
+        let (of_anna, of_ben) = (token("anna"), token("ben"));
+        let holds = |token: &str| files.links.find(token, clock::now_ms()).is_some();
+        let user = |name: &str, proof: &str, text: &str| serde_json::json!({"user": name, proof: text});
+        let edit = |ben: serde_json::Value| {
+            let users = serde_json::json!([user("anna", "hash", "$argon2id$x"), ben]);
+            std::fs::write(folder.path().join("users.json"), users.to_string()).expect("a place");
+            files.read(|_| ());
+        };
+        edit(user("ben", "pass", "not hashed yet"));
+        assert!(holds(&of_ben), "it is not known yet whether it is the same");
+        edit(user("ben", "hash", "$argon2id$y"));
+        assert!(holds(&of_anna) && !holds(&of_ben));
+    }
+
+    #[test]
+    fn who_changes_the_own_password_is_proven_at_every_moment() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = files(folder.path(), &["anna", "ben"]);
+        let (now, begin) = (clock::moment(), || {
+            let now = clock::moment();
+            files.sessions().begin("ben", "$argon2id$x", now).expect("chance").id
+        });
+        let (kept, other) = (begin(), begin());
+        let (_, token, _) = files.links.add(link("ben"), clock::now_ms()).expect("a place");
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let looking = scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    assert!(files.session(&kept, now).is_some(), "the page would show the login");
+                }
+            });
+            for number in 0..20 {
+                let session = Some(crate::chance::hash_of(&kept));
+                let (user, proof) = ("ben".to_owned(), format!("$argon2id${number}"));
+                files.change_password(&PasswordChange { user, proof, session }).expect("a place");
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            looking.join().expect("it was proven");
+        });
+        assert!(files.session(&other, now).is_none());
+        assert!(files.links.find(&token, clock::now_ms()).is_some());
+        // Somebody else's edit is no change of one's own.
+        write(folder.path(), &["anna", "ben"]);
+        files.read(|_| ());
+        assert!(files.session(&kept, now).is_none());
     }
 
     #[test]

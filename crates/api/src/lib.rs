@@ -17,6 +17,7 @@ mod html;
 mod known;
 pub mod limits;
 mod links;
+mod made_folder;
 mod page;
 mod private_file;
 mod problem;

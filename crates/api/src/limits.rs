@@ -114,13 +114,20 @@ pub const BLOCK_LEN: usize = 256 << 10;
 pub const BLOCKS_AHEAD: usize = 2;
 /// Longest time until a client has taken a block, on however slow a line.
 pub const BLOCK_TIMEOUT: Duration = Duration::from_secs(600);
+/// How old a look may be whether a body that goes on may go on: a user who is taken out, or loses a role, has its bodies ended within this time.
+pub const RIGHT_AGE: Duration = Duration::from_secs(1);
+/// What is still taken of a body that was answered before it came to its end: a system that has bytes left for a socket that is closed resets the
+/// connection, and the client may lose the answer (RFC 9112, section 9.6).
+pub const LINGER_LEN_MAX: u64 = 64 << 20;
+/// The longest time for that.
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest time in which a client takes no byte of what is sent to it: a player that pauses comes back for the rest with a range.
 pub const WRITE_IDLE: Duration = Duration::from_secs(120);
 /// A file that nobody reads is closed after once or twice so long.
 pub const OPEN_FILES_AGE: Duration = Duration::from_secs(60);
 /// How often the files of the daemon's folder are looked at: an edit is to be noticed within a second.
 pub const LOOK_INTERVAL: Duration = Duration::from_millis(250);
-/// Copies of kept versions and of sides of conflicts that are made or sent at once.
+/// Copies of sides of conflicts that are made or sent at once.
 pub const SCRATCHES_MAX: usize = 8;
 /// A side of a conflict is no longer, bytes: so much room has to be there for a copy.
 pub const SIDE_LEN_MAX: u64 = 256 << 20;
@@ -152,4 +159,5 @@ const _: () = assert!(LINKS_LEN_MAX < PRIVATE_FILE_LEN_MAX, "what was written is
 const _: () = assert!(COMPARED_AT_ONCE < COMPARISONS_WAITING_MAX);
 const _: () = assert!(SESSIONS_OF_USER_MAX < SESSIONS_MAX && REFRESH_OF_USER_MAX < REFRESH_MAX);
 const _: () = assert!(REVOKED_OF_USER_MAX < REVOKED_MAX);
+const _: () = assert!(LINGER_TIMEOUT.as_secs() < LAST_ANSWERS.as_secs());
 const _: () = assert!(LAST_ANSWERS.as_secs() < STOP_TIMEOUT.as_secs());

@@ -1,7 +1,7 @@
 //! Links to single files and folders, for people without a name here. Invariant: a token is kept by its hash alone; a link ends with its time, with its
-//! maker's right to write in the library, with its maker, and, if it is for once, with the first whole download. What is kept is bounded.
+//! maker's right to write in the library, with its maker (an entry of the same name with another password is another one), and, if it is for once, with the first whole download. What is kept is bounded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::chance::{hash_of, secret};
 use crate::limits::{LINK_IDLE, LINK_PARTS_MAX, LINKS_LEN_MAX, LINKS_MAX};
 use crate::private_file;
+use crate::problem::Problem;
 
 /// A link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,10 @@ pub(crate) struct Link {
     pub(crate) path: String,
     /// Who made it.
     pub(crate) user: String,
+    /// What stood for the password of its maker: an entry of that name with another one is of somebody else. Nothing in a list that an earlier version
+    /// wrote, until the links are looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mark: Option<String>,
     pub(crate) made_at_ms: u64,
     pub(crate) expires_at_ms: u64,
     /// Whether the first whole download ends it.
@@ -98,12 +103,13 @@ impl Links {
     pub(crate) fn add(&self, new: NewLink, now_ms: u64) -> Result<(String, String, Link), NoLink> {
         let (token, id) = (secret().ok_or(NoLink::NoChance)?, secret().ok_or(NoLink::NoChance)?);
         let id = id[..ID_LEN].to_owned();
-        let NewLink { guid, path, user, age, once } = new;
+        let NewLink { guid, path, user, mark, age, once } = new;
         let link = Link {
             hash: HEXLOWER.encode(&hash_of(&token)),
             guid,
             path,
             user,
+            mark: Some(mark),
             made_at_ms: now_ms,
             expires_at_ms: now_ms.saturating_add(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             once,
@@ -147,13 +153,40 @@ impl Links {
         self.save(known).map(|()| true)
     }
 
-    /// Ends the links of all whom these names do not name.
-    pub(crate) fn end_of_others(&self, users: &BTreeSet<String>) {
+    /// Whether a link was not revoked; one that has expired may be forgotten.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.lock().links.contains_key(id)
+    }
+
+    /// Ends the links of all but these users, each with what stands for the password; nothing while that is not known.
+    pub(crate) fn end_of_others(&self, users: &BTreeMap<String, Option<String>>) {
         let mut known = self.lock();
-        let is_over = |link: &Link| !users.contains(&link.user);
-        if known.links.values().any(is_over) {
+        let is_over = |link: &Link| match (users.get(&link.user), &link.mark) {
+            (Some(Some(now)), Some(mark)) => now != mark,
+            (Some(_), _) => false,
+            (None, _) => true,
+        };
+        let is_unmarked =
+            |link: &Link| link.mark.is_none() && users.get(&link.user).is_some_and(Option::is_some);
+        if known.links.values().any(|link| is_over(link) || is_unmarked(link)) {
             known.links.retain(|_, link| !is_over(link));
+            for link in known.links.values_mut().filter(|link| is_unmarked(link)) {
+                link.mark = users.get(&link.user).cloned().flatten();
+            }
             known.forget_parts();
+            // What cannot be written is told by `save`, and tried again.
+            let _ = self.save(known);
+        }
+    }
+
+    /// The maker of links changed the own password: they hold by the new one.
+    pub(crate) fn hand_on(&self, user: &str, mark: &str, new: &str) {
+        let mut known = self.lock();
+        let is_of = |link: &Link| link.user == user && link.mark.as_deref().is_none_or(|known| known == mark);
+        if known.links.values().any(is_of) {
+            for link in known.links.values_mut().filter(|link| is_of(link)) {
+                link.mark = Some(new.to_owned());
+            }
             // What cannot be written is told by `save`, and tried again.
             let _ = self.save(known);
         }
@@ -247,9 +280,18 @@ pub(crate) struct NewLink {
     pub(crate) guid: String,
     pub(crate) path: String,
     pub(crate) user: String,
+    /// What stands for the password of the user.
+    pub(crate) mark: String,
     /// For how long it holds.
     pub(crate) age: Duration,
     pub(crate) once: bool,
+}
+
+/// What whoever has a link is told where it does not hold, and where there never was one.
+pub(crate) fn no_link() -> Problem {
+    Problem::not_found(
+        "this link does not hold: it has expired, was used up or was revoked. Ask for another one",
+    )
 }
 
 impl Known {
@@ -301,7 +343,8 @@ mod tests {
 
     fn new(path: &str, once: bool) -> NewLink {
         let age = Duration::from_millis(1000);
-        NewLink { guid: "g".to_owned(), path: path.to_owned(), user: "anna".to_owned(), age, once }
+        let (guid, user, mark) = ("g".to_owned(), "anna".to_owned(), "m".to_owned());
+        NewLink { guid, path: path.to_owned(), user, mark, age, once }
     }
 
     #[test]
@@ -384,6 +427,7 @@ mod tests {
                     guid: "g".to_owned(),
                     path: String::new(),
                     user: String::new(),
+                    mark: None,
                     made_at_ms: 0,
                     expires_at_ms: 1000,
                     once: false,

@@ -39,6 +39,11 @@ impl Scratches {
         &self.folder
     }
 
+    /// Files that are made or sent now.
+    pub(crate) fn taken(&self) -> usize {
+        SCRATCHES_MAX.saturating_sub(self.places.available_permits())
+    }
+
     /// A place for a file, if one is free. Blocks.
     pub(crate) fn begin(&self) -> io::Result<Option<Scratch>> {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return Ok(None) };

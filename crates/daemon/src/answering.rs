@@ -16,7 +16,9 @@ use crate::contents::{self, Supply};
 use crate::daemon::Desk;
 use crate::daemon::libraries::Running;
 use crate::exchange;
-use crate::library::{self, Answer, Deciding, Input, LibraryFiles, LibrarySettings, PathView, Question};
+use crate::library::{
+    self, Answer, Deciding, Input, LibraryFiles, LibrarySettings, Past, PastFile, PathView, Question,
+};
 use crate::protocol::{Reply, Request};
 use crate::standing::{duration_words, status};
 
@@ -28,6 +30,7 @@ pub(crate) async fn answer(desk: &mut Desk, call: Call) {
             let _ = reply.send(files(desk, &library));
             return;
         }
+        Call::Past { library, path, past, reply } => return open_past(desk, (&library, path), past, reply),
     };
     let now = match request {
         Request::Status => {
@@ -113,9 +116,6 @@ fn questions(desk: &Desk, request: Request) -> Result<Questions, Reply> {
             Ok(Questions { of: desk.libraries.keys().map(question).collect(), is_one: false })
         }
         Request::Texts { library, path } => one(&library, Question::Texts { path: named(path)? }),
-        Request::ConflictSide { library, path, is_local, out } => {
-            one(&library, Question::ConflictSide { path: named(path)?, is_local, out })
-        }
         Request::Disputes { library } => one(&library, Question::Disputes),
         Request::Decide { library, path, choice, file, all } => {
             let bytes = file.map(|file| read(&file)).transpose()?;
@@ -124,11 +124,6 @@ fn questions(desk: &Desk, request: Request) -> Result<Questions, Reply> {
         Request::Versions { library, path } => one(&library, Question::Versions { path: named(path)? }),
         Request::Restore { library, path, run, out } => {
             one(&library, Question::Restore { path: named(path)?, run: run_of(run)?, out })
-        }
-        Request::CopyVersion { library, path, run, out, len_max } => {
-            let run =
-                RunId::parse(&run).map_err(|error| Reply::failed(Category::Usage, error.to_string()))?;
-            one(&library, Question::CopyVersion { path: named(path)?, run, out, len_max })
         }
         Request::Undo { library, run } => one(&library, Question::Undo { run: run_of(run)? }),
         Request::Authors { library } => one(&library, Question::Authors),
@@ -174,7 +169,7 @@ fn ask(desk: &Desk, questions: Questions, reply: oneshot::Sender<Reply>) {
                         answered.await.ok()
                     };
                     let answer = tokio::time::timeout(ANSWER_TIMEOUT, asking).await.ok().flatten();
-                    let mut answer = answer.unwrap_or_else(|| failed("the library is busy: try again later"));
+                    let mut answer = answer.unwrap_or_else(|| failed(BUSY));
                     if let Answer::Explain(view) = &mut answer {
                         view.supply = supply(view, &contents).await;
                     }
@@ -189,6 +184,39 @@ fn ask(desk: &Desk, questions: Questions, reply: oneshot::Sender<Reply>) {
             _ => Some(Reply::Libraries { answers }),
         };
         let _ = reply.send(said.unwrap_or(Reply::Done));
+    });
+}
+
+/// Has the worker of a library open what a path had.
+fn open_past(
+    desk: &Desk,
+    (library, path): (&str, TreePath),
+    past: Past,
+    reply: oneshot::Sender<Result<Option<PastFile>, Reply>>,
+) {
+    let inputs = match find(desk, library).map(|key| desk.libraries.get(&key)) {
+        Ok(Some(Running::Works { handle, .. })) => Ok(handle.inputs.clone()),
+        Ok(Some(Running::Stands { why, .. })) => Err(Reply::failed(Category::Held, why.clone())),
+        Ok(None) => Err(Reply::failed(Category::Usage, format!("no library `{library}` here"))),
+        Err(reply) => Err(reply),
+    };
+    let inputs = match inputs {
+        Ok(inputs) => inputs,
+        Err(refusal) => return drop(reply.send(Err(refusal))),
+    };
+    desk.tasks().spawn(async move {
+        let (sender, opened) = oneshot::channel();
+        let asking = async {
+            let _ = inputs.send(Input::Open(path, past, sender)).await;
+            opened.await.ok()
+        };
+        let opened = tokio::time::timeout(ANSWER_TIMEOUT, asking).await.ok().flatten();
+        let opened = opened.unwrap_or_else(|| Err(failed(BUSY)));
+        // Who asked may be gone.
+        let _ = reply.send(opened.map_err(|answer| match answer {
+            Answer::Failed { category, message } => Reply::Failed { category, message },
+            _ => Reply::Done,
+        }));
     });
 }
 
@@ -338,4 +366,5 @@ fn read(file: &std::path::Path) -> Result<Vec<u8>, Reply> {
 const LIMIT_MAX: usize = 10_000;
 /// A file that settles a conflict is kept in the index.
 const SETTLED_LEN_MAX: u64 = 64 << 20;
+const BUSY: &str = "the library is busy: try again later";
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);

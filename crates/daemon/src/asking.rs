@@ -3,9 +3,10 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::library::LibraryFiles;
+use crate::library::{LibraryFiles, Past, PastFile};
 use crate::protocol::{Reply, Request};
 use swarm_core::base::Category;
+use swarm_sync::TreePath;
 
 /// A question, and where its answer goes.
 pub(crate) enum Call {
@@ -13,6 +14,13 @@ pub(crate) enum Call {
     Request { request: Request, reply: oneshot::Sender<Reply> },
     /// The files of a library, by its name or GUID.
     Files { library: String, reply: oneshot::Sender<Result<LibraryFiles, Reply>> },
+    /// What a path of a library had, opened.
+    Past {
+        library: String,
+        path: TreePath,
+        past: Past,
+        reply: oneshot::Sender<Result<Option<PastFile>, Reply>>,
+    },
 }
 
 /// Asks a daemon that runs in this process.
@@ -41,6 +49,18 @@ impl Asker {
     pub async fn files(&self, library: &str) -> Result<LibraryFiles, Reply> {
         let (reply, answered) = oneshot::channel();
         let call = Call::Files { library: library.to_owned(), reply };
+        let is_sent = self.calls.send(call).await.is_ok();
+        let answer = if is_sent { answered.await.ok() } else { None };
+        answer.unwrap_or_else(|| Err(stopping()))
+    }
+
+    /// What a path of a library had, for reading: a kept version, or a side of a conflict. `None` if the bytes are on their way here.
+    ///
+    /// # Errors
+    /// A reply that says why not: there is no such version, or the library does not work.
+    pub async fn past(&self, library: &str, path: &TreePath, past: Past) -> Result<Option<PastFile>, Reply> {
+        let (reply, answered) = oneshot::channel();
+        let call = Call::Past { library: library.to_owned(), path: path.clone(), past, reply };
         let is_sent = self.calls.send(call).await.is_ok();
         let answer = if is_sent { answered.await.ok() } else { None };
         answer.unwrap_or_else(|| Err(stopping()))

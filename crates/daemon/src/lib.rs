@@ -8,6 +8,7 @@
 
 mod clock;
 pub mod limits;
+mod test_controls;
 
 mod library;
 
@@ -41,8 +42,8 @@ pub use error::DaemonError;
 pub use exchange::{hash_password, verify_password};
 pub use library::{
     Answer, AuthorView, CommitView, DeedsView, DisputeView, EntriesPage, EntryView, KeptView, LibraryError,
-    LibraryFiles, OpenFile, OpenFiles, OwnHeld, PathView, ProposalView, ReadError, TakenBackPath,
-    TakenBackView, TextsView, VerifyView, VersionLine,
+    LibraryFiles, OpenFile, OpenFiles, OwnHeld, Past, PastFile, PathView, ProposalView, ReadError,
+    TakenBackPath, TakenBackView, TextsView, VerifyView, VersionLine,
 };
 pub use protocol::{ProposedUser, Reply, Request};
 pub use status::{

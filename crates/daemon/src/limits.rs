@@ -9,6 +9,8 @@ pub(crate) const INPUTS_WAITING_MAX: usize = 16;
 pub(crate) const INPUTS_AT_ONCE: usize = 64;
 /// Bytes of records after which it makes one in any case: a plan for a record takes some five times as much.
 pub(crate) const RECORDS_LEN_AT_ONCE: usize = 4 << 20;
+/// Files that a worker waits for and that nobody was told of yet, some 60 bytes each: the others are told again.
+pub(crate) const WANTED_WAITING_MAX: usize = 256 << 10;
 /// Bytes of packed files that one library holds in memory.
 pub(crate) const PACKED_LEN_MAX: usize = 8 << 20;
 /// Bytes of a commit's files up to which they are packed with it.

@@ -86,17 +86,6 @@ pub enum Request {
         /// The path in it.
         path: String,
     },
-    /// Puts the bytes of one side of a conflict into a file; those that peers have are fetched, and come with a later request.
-    ConflictSide {
-        /// The library's name or GUID.
-        library: String,
-        /// The path of the conflict.
-        path: String,
-        /// Whether it is the side of this machine.
-        is_local: bool,
-        /// The file.
-        out: PathBuf,
-    },
     /// Conflicts of a library that this machine takes no part in: others decide them.
     Disputes {
         /// The library's name or GUID.
@@ -132,19 +121,6 @@ pub enum Request {
         run: Option<String>,
         /// A new file that it is copied to instead: a whole path on the daemon's machine.
         out: Option<PathBuf>,
-    },
-    /// Copies a kept version of a file to a new file.
-    CopyVersion {
-        /// The library's name or GUID.
-        library: String,
-        /// The path in it.
-        path: String,
-        /// The version.
-        run: String,
-        /// The new file: a whole path on the daemon's machine.
-        out: PathBuf,
-        /// A longer one is not copied, bytes.
-        len_max: u64,
     },
     /// Take back what a run did on this disk.
     Undo {

@@ -16,6 +16,7 @@ use super::tokens::Claims;
 use crate::app::App;
 use crate::chance::hash_of;
 use crate::clock;
+use crate::known::{Files, mark_of};
 use crate::problem::{Answer, Asker, Problem};
 use crate::server::{Connection, IsTls};
 
@@ -59,14 +60,27 @@ impl Caller {
     }
 
     /// The same user now, for an answer that goes on: `None` once the session, the token or the user has ended.
-    pub(crate) fn again(&self, app: &App) -> Option<Self> {
-        let holds = match &self.via {
-            Via::Session { id_hash, .. } => app.sessions().goes_on(id_hash, clock::moment()),
-            Via::Basic => true,
-            Via::Bearer(claims) => app.tokens().hold(claims, clock::since_epoch()),
+    pub(crate) fn again(&self, files: &Files) -> Option<Self> {
+        let user = match &self.via {
+            Via::Session { id_hash, .. } => files.user_of_session(id_hash, clock::moment()),
+            Via::Basic => files.user(&self.user).filter(|user| user.proof == self.proof),
+            Via::Bearer(claims) => {
+                let user = files.user(&self.user).filter(|user| user.proof == self.proof);
+                user.filter(|_| files.tokens().hold(claims, clock::since_epoch()))
+            }
         };
-        let user = app.user(&self.user).filter(|user| holds && user.proof == self.proof)?;
-        Some(Self { roles: user.roles, ..self.clone() })
+        user.map(|user| Self { roles: user.roles, ..self.clone() })
+    }
+
+    /// Stands for the password of the user.
+    pub(crate) fn mark(&self) -> String {
+        mark_of(&self.proof)
+    }
+
+    /// A user that a password proved.
+    #[cfg(test)]
+    pub(crate) fn by_basic(user: &str, roles: Roles, proof: &str) -> Self {
+        Self { user: user.to_owned(), roles, via: Via::Basic, proof: proof.to_owned() }
     }
 
     /// Goes on only if the user may see how the node, or a library of it, stands.
@@ -124,15 +138,14 @@ impl FromRequestParts<Arc<App>> for Caller {
 
 /// Whom the cookie of a request proves. It proves no right to anything.
 pub(crate) fn session_user(app: &App, headers: &HeaderMap, is_tls: IsTls) -> Option<String> {
-    let held = app.sessions().touch(cookie_of(headers, app.cookie(is_tls))?, clock::moment())?;
-    app.user(&held.user).filter(|user| user.proof == held.proof).map(|_| held.user)
+    let (held, _) = app.files.session(cookie_of(headers, app.cookie(is_tls))?, clock::moment())?;
+    Some(held.user)
 }
 
 fn by_session(app: &App, parts: &Parts) -> Answer<Caller> {
     let is_tls = parts.extensions.get::<IsTls>().copied().unwrap_or(IsTls(false));
     let id = cookie_of(&parts.headers, app.cookie(is_tls)).ok_or_else(unproven)?;
-    let held = app.sessions().touch(id, clock::moment()).ok_or_else(ended)?;
-    let user = app.user(&held.user).filter(|user| user.proof == held.proof).ok_or_else(ended)?;
+    let (held, user) = app.files.session(id, clock::moment()).ok_or_else(ended)?;
     let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
     let given = parts.headers.get(CSRF_HEADER).map(axum::http::HeaderValue::as_bytes);
     let is_meant = given.is_some_and(|given| blake3::hash(given) == blake3::hash(held.csrf.as_bytes()));
@@ -178,7 +191,7 @@ fn unproven() -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "log in, or send a password (Basic) or an access token (Bearer)")
 }
 
-fn ended() -> Problem {
+pub(super) fn ended() -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "the session or token has ended: log in again")
 }
 

@@ -1,10 +1,11 @@
 //! Who a client is, and what it may do. `caller` reads it from a request; `roles` is the table; `passwords`, `sessions`, `tokens` and `backoff` are the
-//! ways to prove it; `first` makes the first admin.
+//! ways to prove it; `right` is what a body that goes on rests on; `first` makes the first admin.
 
 mod backoff;
 mod caller;
 mod first;
 mod passwords;
+mod right;
 mod roles;
 mod sessions;
 mod tokens;
@@ -14,6 +15,9 @@ pub(crate) use caller::{
 };
 pub(crate) use first::First;
 pub(crate) use passwords::{Busy, Gate, Passwords};
+#[cfg(test)]
+pub(crate) use right::tests as right_tests;
+pub(crate) use right::{Lasting, Right};
 pub use roles::{LibraryName, Permission, Roles};
-pub(crate) use sessions::Sessions;
+pub(crate) use sessions::{Held, Sessions};
 pub(crate) use tokens::{Pair, Tokens};

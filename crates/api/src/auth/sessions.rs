@@ -1,5 +1,5 @@
 //! Sessions of browsers. Invariant: an id is random, is made anew at each login, and is kept as a hash alone; a session ends by itself when it is
-//! idle or old, at logout, and when its user is gone or has another password.
+//! idle or old, at logout, and when its user is gone or has another password that it was not changed by.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -69,9 +69,10 @@ impl Sessions {
         Some(Held { user, proof, csrf })
     }
 
-    /// Whether the session of an id, by its hash, goes on. That is no use of it.
-    pub(crate) fn goes_on(&self, hash: &[u8; 32], now: Instant) -> bool {
-        self.known.get(hash).is_some_and(|session| session.holds(now))
+    /// The user of the session of an id, by its hash, and what proved that user. That is no use of it.
+    pub(crate) fn owner(&self, hash: &[u8; 32], now: Instant) -> Option<(&str, &str)> {
+        let session = self.known.get(hash).filter(|session| session.holds(now))?;
+        Some((&session.user, &session.proof))
     }
 
     fn end_idlest(&mut self, is_meant: impl Fn(&Session) -> bool) {
@@ -88,6 +89,15 @@ impl Sessions {
     /// Ends the sessions of a user.
     pub(crate) fn end_all_of(&mut self, user: &str) {
         self.known.retain(|_, session| session.user != user);
+    }
+
+    /// A user has another password: this session of it, by the hash of its id, goes on by that one, and the others end.
+    pub(crate) fn end_others_of(&mut self, user: &str, kept: Option<&[u8; 32]>, proof: &str) {
+        self.known.retain(|hash, session| session.user != user || Some(hash) == kept);
+        let kept = kept.and_then(|hash| self.known.get_mut(hash)).filter(|session| session.user == user);
+        if let Some(session) = kept {
+            proof.clone_into(&mut session.proof);
+        }
     }
 }
 

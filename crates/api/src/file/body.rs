@@ -1,5 +1,5 @@
 //! Bodies of answers with bytes of files: a thread reads and verifies the next block while the last one is sent. Invariant: when bytes turn out not to
-//! be those of the file, the answer breaks off.
+//! be those of the file, or the client may not have them any more, the answer breaks off.
 
 use std::io::{self, Read as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,25 +8,20 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
-use swarm_daemon::OpenFile;
-use tokio_util::task::TaskTracker;
+use swarm_daemon::{OpenFile, PastFile};
 
 use super::range::{Range, Ranges};
-use super::{content_range, empty, multipart_type};
+use super::{How, Kind, content_range, empty, multipart_type};
+use crate::app::App;
+use crate::auth::Right;
 use crate::limits::BLOCK_LEN;
 use crate::problem::{Answer, Problem};
 use crate::sending::streamed;
 
 /// The answer with what a client asks for.
-pub(super) fn response(
-    tasks: &TaskTracker,
-    method: &Method,
-    ranges: Ranges,
-    kind: &str,
-    file: OpenFile,
-) -> Answer<Response> {
-    let len = file.len();
-    let is_head = *method == Method::HEAD;
+pub(super) fn response(app: &App, how: How, ranges: Ranges, file: OpenFile) -> Answer<Response> {
+    let (len, kind) = (file.len(), Kind::content_type(&how.name));
+    let is_head = how.method == Method::HEAD;
     let builder = Response::builder();
     let built = match ranges {
         Ranges::None => {
@@ -40,12 +35,12 @@ pub(super) fn response(
         }
         Ranges::All => {
             let parts = if len == 0 { Vec::new() } else { vec![Part::of(Range { first: 0, last: len - 1 })] };
-            let body = if is_head { empty() } else { of_parts(tasks, file, parts) };
+            let body = if is_head { empty() } else { of_parts(app, how.right, file, parts) };
             builder.header(header::CONTENT_TYPE, kind).header(header::CONTENT_LENGTH, len).body(body)
         }
         Ranges::Some(ranges) if ranges.len() == 1 => {
             let range = ranges[0];
-            let body = if is_head { empty() } else { of_parts(tasks, file, vec![Part::of(range)]) };
+            let body = if is_head { empty() } else { of_parts(app, how.right, file, vec![Part::of(range)]) };
             builder
                 .status(StatusCode::PARTIAL_CONTENT)
                 .header(header::CONTENT_TYPE, kind)
@@ -57,7 +52,7 @@ pub(super) fn response(
             let boundary = crate::chance::secret().ok_or_else(Problem::odd)?;
             let parts = parts(&ranges, kind, len, &boundary);
             let sum: u64 = parts.iter().map(Part::len).sum();
-            let body = if is_head { empty() } else { of_parts(tasks, file, parts) };
+            let body = if is_head { empty() } else { of_parts(app, how.right, file, parts) };
             builder
                 .status(StatusCode::PARTIAL_CONTENT)
                 .header(header::CONTENT_TYPE, multipart_type(&boundary))
@@ -98,10 +93,10 @@ fn parts(ranges: &[Range], kind: &str, len: u64, boundary: &str) -> Vec<Part> {
     ranges.iter().enumerate().map(part).chain([last]).collect()
 }
 
-fn of_parts(tasks: &TaskTracker, file: OpenFile, parts: Vec<Part>) -> Body {
+fn of_parts(app: &App, right: Right, file: OpenFile, parts: Vec<Part>) -> Body {
     let (file, blocks) = (Arc::new(file), Blocks::default());
-    let (sending, body) = streamed();
-    tasks.spawn(async move {
+    let (sending, body) = streamed(app, right);
+    app.tasks.spawn(async move {
         for part in parts {
             if !part.head.is_empty() {
                 sending.send(Bytes::from(part.head)).await.ok()?;
@@ -135,16 +130,41 @@ async fn next_block(file: &Arc<OpenFile>, blocks: &Blocks, at: u64, len: usize) 
     })
 }
 
+/// All of a file of so many bytes that a path had.
+pub(super) fn of_past(app: &App, right: Right, file: PastFile, len: u64) -> Body {
+    let (sending, body) = streamed(app, right);
+    app.tasks.spawn(async move {
+        let (mut file, mut at) = (file, 0);
+        while at < len {
+            let read = tokio::task::spawn_blocking(move || {
+                let mut block = vec![0; BLOCK_LEN.min(usize::try_from(len - at).unwrap_or(BLOCK_LEN))];
+                let read = file.read(at, &mut block);
+                (file, read.map(|read| Bytes::from(block).slice(..read)))
+            });
+            let (same, read) = read.await.ok()?;
+            let read =
+                read.inspect_err(|error| tracing::warn!(%error, "a version cannot be sent to the end"));
+            let block = read.ok().filter(|block| !block.is_empty())?;
+            at += block.len() as u64;
+            sending.send(block).await.ok()?;
+            file = same;
+        }
+        sending.finish();
+        Some(())
+    });
+    body
+}
+
 /// All of a file that is open. `place` is let go of when that is over.
 pub(super) fn of_file(
-    tasks: &TaskTracker,
-    file: std::fs::File,
-    len: u64,
+    app: &App,
+    right: Right,
+    (file, len): (std::fs::File, u64),
     place: impl Send + 'static,
 ) -> Body {
-    let (sending, body) = streamed();
+    let (sending, body) = streamed(app, right);
     let file = Arc::new(file);
-    tasks.spawn(async move {
+    app.tasks.spawn(async move {
         let _place = place;
         let mut left = len;
         while left > 0 {

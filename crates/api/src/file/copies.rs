@@ -1,53 +1,44 @@
-//! Files that are copied for one answer: kept versions, and sides of conflicts. Invariant: a copy goes with its answer, also if nobody waits for it any
-//! more; few are made at once, and none for which the disk has no room.
+//! What a path had, for one answer: kept versions, sent from where they stand, and sides of conflicts, copied first. Invariant: of a side nothing is sent
+//! unless all of it is what the conflict names; a copy goes with its answer, few are made at once, and none for which the disk has no room. A
+//! client that asks for the head alone has nothing copied or read.
 
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use swarm_core::base::Category;
-use swarm_daemon::{Answer as LibraryAnswer, Request};
-use tokio::sync::OwnedMutexGuard;
+use swarm_daemon::{Past, PastFile};
+use swarm_sync::{ContentHash, RunId, TreePath};
 
-use super::{Kind, body, disposition, empty};
+use super::{How, Kind, body, disposition, empty};
 use crate::app::App;
-use crate::limits::SIDE_LEN_MAX;
+use crate::limits::{BLOCK_LEN, SIDE_LEN_MAX};
 use crate::problem::{Answer, Problem};
-use crate::routes::{ask_library, blocking};
+use crate::routes::blocking;
 use crate::scratch::Scratch;
-
-/// How a copy is given.
-pub(super) struct How {
-    pub(super) method: Method,
-    pub(super) name: String,
-    pub(super) is_download: bool,
-}
 
 /// A kept version, whole.
 pub(super) async fn version(
-    app: Arc<App>,
-    library: String,
-    path: String,
-    run: String,
+    app: &App,
+    library: &str,
+    path: &TreePath,
+    run: &str,
     how: How,
 ) -> Answer<Response> {
-    let (turn, out) = begin(&app).await?;
-    by_itself(&Arc::clone(&app), async move {
-        let len_max = room(&app).await?;
-        let request = Request::CopyVersion { library, path, run, out: out.path(), len_max };
-        ask_library(&app, request).await?;
-        drop(turn);
-        copied(&app, &how, out, None).await
-    })
-    .await
+    let run = RunId::parse(run).map_err(|error| Problem::bad(error.to_string()))?;
+    let file = app.asker.past(library, path, Past::Version(run)).await?.ok_or_else(Problem::odd)?;
+    let (len, head) = (file.len(), head(&how, file.len(), None)?);
+    let body = if how.method == Method::HEAD { empty() } else { body::of_past(app, how.right, file, len) };
+    head.body(body).map_err(|_| Problem::odd())
 }
 
 /// One side of a conflict, whole.
 pub(super) async fn conflict_side(
-    app: Arc<App>,
-    library: String,
-    path: String,
+    app: &Arc<App>,
+    library: &str,
+    path: &TreePath,
     side: &str,
     how: How,
 ) -> Answer<Response> {
@@ -56,76 +47,66 @@ pub(super) async fn conflict_side(
         "remote" => false,
         _ => return Err(Problem::bad("a side of a conflict is `local` or `remote`")),
     };
-    let (turn, out) = begin(&app).await?;
-    by_itself(&Arc::clone(&app), async move {
-        if room(&app).await? < SIDE_LEN_MAX {
-            let message = "the disk of this machine has no room for a copy of that side";
-            return Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, message));
-        }
-        let request = Request::ConflictSide { library, path, is_local, out: out.path() };
-        let answer = ask_library(&app, request).await?;
-        drop(turn);
-        match answer {
-            LibraryAnswer::Copied { hash: Some(hash) } => copied(&app, &how, out, Some(&hash)).await,
-            LibraryAnswer::Copied { hash: None } => {
-                let message = "the bytes of that side are on their way: ask again in a moment";
-                Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(2))
-            }
-            _ => Err(Problem::odd()),
-        }
-    })
-    .await
-}
-
-/// Goes on to its end without the client: the library writes until it answers, and the place is held until then.
-async fn by_itself(
-    app: &App,
-    work: impl Future<Output = Answer<Response>> + Send + 'static,
-) -> Answer<Response> {
-    app.tasks.spawn(work).await.map_err(|_| Problem::broken())?
-}
-
-/// The right to make a copy, and a place for it. A client that leaves while it waits costs nothing.
-async fn begin(app: &Arc<App>) -> Answer<(OwnedMutexGuard<()>, Scratch)> {
-    let (turn, known) = (Arc::clone(&app.copying).lock_owned().await, Arc::clone(app));
-    let begun = blocking(move || known.scratches.begin()).await?;
-    let begun = begun.map_err(|error| Problem::of(Category::Disk, error.to_string()))?;
-    let begun = begun.ok_or_else(|| {
-        let message = "others are getting copies of versions already: try again in a moment";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(10)
-    })?;
-    Ok((turn, begun))
-}
-
-/// How many bytes a copy may have.
-async fn room(app: &Arc<App>) -> Answer<u64> {
+    let on_their_way = || {
+        let message = "the bytes of that side are on their way: ask again in a moment";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(2)
+    };
+    let file = app.asker.past(library, path, Past::Side { is_local }).await?.ok_or_else(on_their_way)?;
+    let hash = file.hash().ok_or_else(Problem::odd)?;
+    let (len, head) = (file.len(), head(&how, file.len(), Some(&hash))?);
+    if how.method == Method::HEAD {
+        return head.body(empty()).map_err(|_| Problem::odd());
+    }
+    if len > SIDE_LEN_MAX {
+        return Err(Problem::bad("that side is too long to be looked at: decide, and open the file"));
+    }
     let known = Arc::clone(app);
-    let free = blocking(move || swarm_files::free_len(known.scratches.folder())).await?;
-    Ok(free.unwrap_or(u64::MAX).saturating_sub(app.known().min_free))
+    let (file, place) = blocking(move || copied(&known, file, hash)).await??;
+    head.body(body::of_file(app, how.right, (file, len), place)).map_err(|_| Problem::odd())
 }
 
-async fn copied(app: &App, how: &How, out: Scratch, hash: Option<&str>) -> Answer<Response> {
-    let opened = blocking(move || {
-        let (file, place) = out.open()?;
-        let len = file.metadata()?.len();
-        Ok::<_, std::io::Error>((file, len, place))
-    });
-    let (file, len, place) = opened.await?.map_err(|error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::InvalidInput => Problem::not_found("that version is no file"),
-        _ => Problem::of(Category::Disk, format!("a copy of that version cannot be read: {error}")),
-    })?;
-    let mut answer = Response::builder()
+fn head(how: &How, len: u64, hash: Option<&ContentHash>) -> Answer<axum::http::response::Builder> {
+    let is_download = how.is_download || !Kind::is_shown(&how.name);
+    let mut head = Response::builder()
         .header(header::CONTENT_TYPE, Kind::content_type(&how.name))
         .header(header::CONTENT_LENGTH, len)
-        .header(
-            header::CONTENT_DISPOSITION,
-            disposition(&how.name, how.is_download || !Kind::is_shown(&how.name)),
-        );
+        .header(header::CONTENT_DISPOSITION, disposition(&how.name, is_download));
     if let Some(hash) = hash {
         let tag = HeaderValue::from_str(&format!("\"{hash}\"")).map_err(|_| Problem::odd())?;
-        answer = answer.header(header::ETAG, tag);
+        head = head.header(header::ETAG, tag);
     }
-    let is_head = how.method == Method::HEAD;
-    let body = if is_head { empty() } else { body::of_file(&app.tasks, file, len, place) };
-    answer.body(body).map_err(|_| Problem::odd())
+    Ok(head)
+}
+
+/// A copy that nobody else sees, proven, and its place, to be held for as long as it is read. Blocks.
+fn copied(app: &App, mut file: PastFile, hash: ContentHash) -> Answer<(File, impl Send + use<>)> {
+    let full = || {
+        let message = "others are getting copies of versions already: try again in a moment";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(10)
+    };
+    let disk = |error: std::io::Error| Problem::of(Category::Disk, error.to_string());
+    let out: Scratch = app.scratches.begin().map_err(disk)?.ok_or_else(full)?;
+    // Each copy that is made or sent may become as long as one can be.
+    let free = swarm_files::free_len(app.scratches.folder()).unwrap_or(u64::MAX);
+    let needed = SIDE_LEN_MAX * app.scratches.taken() as u64 + app.known().min_free;
+    if free < needed {
+        let message = "the disk of this machine has no room for a copy of that side";
+        return Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, message));
+    }
+    let mut copy = File::create_new(out.path()).map_err(disk)?;
+    let (mut hasher, mut at, mut block) = (blake3::Hasher::new(), 0, vec![0; BLOCK_LEN]);
+    let changed = || {
+        let message = "that side has just changed, or cannot be read: look again";
+        Problem::new(StatusCode::CONFLICT, message)
+    };
+    while at < file.len() {
+        let read = file.read(at, &mut block).ok().filter(|read| *read > 0).ok_or_else(changed)?;
+        hasher.update(&block[..read]);
+        copy.write_all(&block[..read]).map_err(disk)?;
+        at += read as u64;
+    }
+    if at != file.len() || *hasher.finalize().as_bytes() != hash.0 {
+        return Err(changed());
+    }
+    out.open().map_err(disk)
 }

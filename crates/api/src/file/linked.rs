@@ -17,13 +17,13 @@ use serde::Deserialize;
 use swarm_daemon::LibraryFiles;
 use utoipa::IntoParams;
 
-use super::{opened, respond, zipping};
+use super::{How, opened, respond, zipping};
 use crate::app::App;
-use crate::auth::{LibraryName, Permission};
+use crate::auth::{LibraryName, Permission, Right};
 use crate::clock;
 use crate::extract::{Asked, At};
 use crate::html::{self, escaped};
-use crate::links::Link;
+use crate::links::{Link, no_link};
 use crate::problem::{Answer, Problem};
 use crate::routes::{blocking, path_of};
 use crate::server::Connection;
@@ -75,7 +75,7 @@ pub(crate) async fn linked(
     } else if link.once {
         once(&app, &id, &link, &method, headers, files).await?
     } else {
-        bytes(&app, &link, &method, &headers, is_download, files).await?
+        bytes(&app, (&id, &link), &method, &headers, is_download, files).await?
     };
     let answer = response.headers_mut();
     for (name, value) in HEADERS {
@@ -84,29 +84,24 @@ pub(crate) async fn linked(
     Ok(response)
 }
 
-fn no_link() -> Problem {
-    Problem::not_found(
-        "this link does not hold: it has expired, was used up or was revoked. Ask for another one",
-    )
-}
-
 async fn bytes(
     app: &App,
-    link: &Link,
+    (id, link): (&str, &Link),
     method: &Method,
     headers: &HeaderMap,
     is_download: bool,
     files: LibraryFiles,
 ) -> Answer<Response> {
-    let path = path_of(&link.path)?;
+    let (path, right) = (path_of(&link.path)?, Right::of_link(id, link, &files));
     let looked = (files.clone(), path.clone());
     let entry = blocking(move || looked.0.entry(&looked.1)).await?;
     let entry = entry.map_err(|error| Problem::of(error.category(), error.to_string()))?;
     if entry.is_some_and(|entry| entry.kind == "folder") {
-        return zipping::zipped(app, files, Some(path), *method == Method::HEAD);
+        return zipping::zipped(app, right, files, Some(path), *method == Method::HEAD);
     }
+    let how = How { right, method: method.clone(), name: name_of(&link.path).to_owned(), is_download };
     let file = opened(app, files, &path).await?;
-    respond(app, method, headers, name_of(&link.path), is_download, file)
+    respond(app, how, headers, file)
 }
 
 /// The one download: to one client at a time, and counted when it came to its end.
@@ -123,7 +118,7 @@ async fn once(
         headers.remove(header::RANGE);
     }
     if *method == Method::HEAD {
-        return bytes(app, link, method, &headers, true, files).await;
+        return bytes(app, (id, link), method, &headers, true, files).await;
     }
     let busy = || {
         let message = "this link is for one download, and somebody is getting it now";
@@ -132,7 +127,7 @@ async fn once(
     let ticket = app.links().begin(id, clock::moment()).ok_or_else(busy)?;
     let mut counted =
         Counted { inner: None, app: Arc::clone(app), id: id.to_owned(), ticket, part: 0..0, len: u64::MAX };
-    let response = bytes(app, link, method, &headers, true, files).await?;
+    let response = bytes(app, (id, link), method, &headers, true, files).await?;
     // What is no part of the file is no download, whatever is said in its place.
     if !response.status().is_success() {
         return Ok(response);

@@ -23,12 +23,11 @@ use swarm_sync::TreePath;
 use utoipa::IntoParams;
 
 use crate::app::App;
-use crate::auth::{Caller, Permission};
+use crate::auth::{Caller, Permission, Right};
 use crate::extract::{Asked, At};
 use crate::problem::{Answer, Problem};
 use crate::routes::{blocking, path_of};
 
-use copies::How;
 pub(crate) use kind::Kind;
 pub(crate) use linked::{__path_linked, linked};
 pub(crate) use public::{__path_listing, __path_public_file, __path_robots, listing, public_file, robots};
@@ -76,19 +75,27 @@ pub(crate) async fn get(
     let files = app.library(&caller, &which, needed).await?;
     let path = path_of(&path)?;
     let name = path.as_str().rsplit('/').next().unwrap_or_default().to_owned();
-    let is_download = query.download.is_some();
+    let right = Right::of_user(&caller, needed, &files);
+    let how = How { right, method, name, is_download: query.download.is_some() };
     if is_history {
-        let (library, path) = (files.guid().to_owned(), path.as_str().to_owned());
-        let how = How { method, name, is_download };
         return match (query.version, query.side) {
-            (Some(run), _) => copies::version(app, library, path, run, how).await,
+            (Some(run), _) => copies::version(&app, files.guid(), &path, &run, how).await,
             (None, side) => {
-                copies::conflict_side(app, library, path, side.as_deref().unwrap_or_default(), how).await
+                let side = side.unwrap_or_default();
+                copies::conflict_side(&app, files.guid(), &path, &side, how).await
             }
         };
     }
     let file = opened(&app, files, &path).await?;
-    respond(&app, &method, &headers, &name, is_download, file)
+    respond(&app, how, &headers, file)
+}
+
+/// How a file is given, and by what right.
+struct How {
+    right: Right,
+    method: Method,
+    name: String,
+    is_download: bool,
 }
 
 /// The file at a path.
@@ -106,18 +113,11 @@ fn refusal(error: ReadError) -> Problem {
     }
 }
 
-fn respond(
-    app: &App,
-    method: &Method,
-    headers: &HeaderMap,
-    name: &str,
-    is_download: bool,
-    file: OpenFile,
-) -> Answer<Response> {
+fn respond(app: &App, how: How, headers: &HeaderMap, file: OpenFile) -> Answer<Response> {
     let etag = format!("\"{}\"", file.hash());
     let modified = u64::try_from(file.modified_ns() / 1_000_000_000).ok();
     let modified = modified.map(|secs| httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(secs)));
-    let kind = Kind::content_type(name);
+    let disposition = disposition(&how.name, how.is_download || !Kind::is_shown(&how.name));
     // In the order of RFC 9110, section 13.2.2.
     let mut response = if headers.contains_key(header::IF_MATCH) && !is_matched(headers, &etag) {
         let message = "the file is not the version that If-Match names: ask without it for the present one";
@@ -127,8 +127,8 @@ fn respond(
     } else {
         // Ranges are of GET alone (section 14.2).
         let ranges =
-            if *method == Method::GET { asked_ranges(headers, &etag, file.len()) } else { Ranges::All };
-        body::response(&app.tasks, method, ranges, kind, file)?
+            if how.method == Method::GET { asked_ranges(headers, &etag, file.len()) } else { Ranges::All };
+        body::response(app, how, ranges, file)?
     };
     let answer = response.headers_mut();
     let set = |answer: &mut HeaderMap, name, value: &str| {
@@ -143,7 +143,7 @@ fn respond(
     if let Some(modified) = modified {
         set(answer, header::LAST_MODIFIED, &modified);
     }
-    set(answer, header::CONTENT_DISPOSITION, &disposition(name, is_download || !Kind::is_shown(name)));
+    set(answer, header::CONTENT_DISPOSITION, &disposition);
     Ok(response)
 }
 

@@ -12,8 +12,9 @@ use swarm_daemon::{EntriesPage, EntryView, LibraryFiles};
 use swarm_daemon_files::Public;
 use utoipa::IntoParams;
 
-use super::{encoded, has_tag, opened, respond};
+use super::{How, encoded, has_tag, opened, respond};
 use crate::app::App;
+use crate::auth::Right;
 use crate::extract::{Asked, At};
 use crate::html::{self, escaped};
 use crate::limits::PUBLIC_ROWS;
@@ -113,7 +114,8 @@ pub(crate) async fn public_file(
     let path = path_of(&path)?;
     let name = path.as_str().rsplit('/').next().unwrap_or_default().to_owned();
     let file = opened(&app, files, &path).await?;
-    let response = respond(&app, &method, &headers, &name, false, file)?;
+    let how = How { right: Right::Public { guid }, method, name, is_download: false };
+    let response = respond(&app, how, &headers, file)?;
     Ok(for_everybody(response, public))
 }
 

@@ -1,6 +1,6 @@
 //! A file from a client, into the sync target of a library: from there it goes on as if its user had put it there. Invariant: a file is there whole or
 //! not at all; what stands there is replaced only if the client names the version that it saw; what is to stay free on the disk stays free, whether or
-//! not a client says how long the file is.
+//! not a client says how long the file is; the user may put it there at every moment until it is there.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use swarm_files::{NewFile, PutError, Replaces, StoreError, free_len};
 use swarm_sync::{RunId, TreePath};
 
 use crate::app::App;
-use crate::auth::{Caller, Permission};
+use crate::auth::{Caller, Lasting, Permission, Right};
 use crate::clock;
 use crate::extract::At;
 use crate::limits::{UPLOAD_CHECKED_LEN, UPLOAD_IDLE};
@@ -48,13 +48,15 @@ pub(crate) async fn put(
         return Err(no_room());
     }
     let act = app.audit.begin(&caller.user, ip(&from), "put", path.as_str());
-    let put = written(room, target, body, relative, replaces).await;
+    let right =
+        Lasting::new(Right::of_user(&caller, Permission::LibraryWrite, &files), Arc::clone(&app.files));
+    let put = written((room, right), target, body, relative, replaces).await;
     act.end(put)
 }
 
 /// Takes the bytes as they come, and puts the file to its place.
 async fn written(
-    room: Room,
+    (room, right): (Room, Lasting),
     target: PathBuf,
     mut body: Body,
     relative: TreePath,
@@ -66,7 +68,7 @@ async fn written(
     let mut coming = Coming(Some(begun.map_err(failed)?));
     let (mut room, mut unchecked) = (room, 0);
     loop {
-        let next = tokio::time::timeout(UPLOAD_IDLE, body.frame()).await;
+        let next = right.while_it_holds(tokio::time::timeout(UPLOAD_IDLE, body.frame())).await?;
         let next = next.map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "no more of the file came"))?;
         let Some(frame) = next else { break };
         let frame = frame.map_err(|_| Problem::bad("the file did not come to its end"))?;
@@ -84,6 +86,7 @@ async fn written(
         let written = blocking(move || new.write(&bytes).map(|()| new)).await?;
         coming.0 = Some(written.map_err(failed)?);
     }
+    right.check_now()?;
     let new = coming.0.take().ok_or_else(Problem::odd)?;
     let put = blocking(move || new.put(&relative, replaces)).await?;
     match put {

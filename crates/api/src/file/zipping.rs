@@ -17,7 +17,7 @@ use zip::{CompressionMethod, ZipWriter};
 
 use super::disposition;
 use crate::app::App;
-use crate::auth::{Caller, Permission};
+use crate::auth::{Caller, Permission, Right};
 use crate::extract::{Asked, At};
 use crate::limits::{ABSENT_MAX, BLOCK_LEN, ENTRIES_MAX};
 use crate::problem::{Answer, Problem};
@@ -42,12 +42,13 @@ pub(crate) async fn zip(
 ) -> Answer<Response> {
     let files = app.library(&caller, &which, Permission::FilesRead).await?;
     let place = place_of(query.path.as_deref())?;
-    zipped(&app, files, place, false)
+    zipped(&app, Right::of_user(&caller, Permission::FilesRead, &files), files, place, false)
 }
 
 /// A folder, or all of a library.
 pub(super) fn zipped(
     app: &App,
+    right: Right,
     files: LibraryFiles,
     place: Option<TreePath>,
     is_head: bool,
@@ -66,7 +67,7 @@ pub(super) fn zipped(
     if is_head {
         return answer.body(super::empty()).map_err(|_| Problem::odd());
     }
-    let (sending, body) = streamed();
+    let (sending, body) = streamed(app, right);
     app.tasks.spawn_blocking(move || {
         let _slot = slot;
         // What fails, or panics, breaks the answer off: it has no length by which a client would see that.

@@ -15,6 +15,7 @@ use super::{From, ask_library, blocking, ip};
 use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission, no_such_library};
 use crate::extract::{At, Given, or_null};
+use crate::made_folder::MadeFolder;
 use crate::problem::{Answer, Problem, without_disks};
 
 /// The libraries of this node.
@@ -83,11 +84,19 @@ pub(crate) async fn create(
     let mounts: Vec<NewMount> = read_only.chain(target).collect();
     let act = app.audit.begin(&caller.user, ip(&from), "library create", &name);
     act.over(async {
+        let mut made = Vec::new();
         for mount in mounts.iter().filter(|mount| mount.is_sync) {
-            make_folder(&app, &mount.dir).await?;
+            made.push(make_folder(&app, &mount.dir).await?);
         }
         let known = guid.clone();
-        app.edit_files(move |folder| folder.add_library(&name, &known, &mounts)).await?;
+        app.edit_files(move |folder| {
+            let added = folder.add_library(&name, &known, &mounts);
+            if added.is_err() {
+                made.into_iter().for_each(MadeFolder::undo);
+            }
+            added
+        })
+        .await?;
         until_known(&app, guid.as_str()).await;
         Ok((StatusCode::CREATED, Json(GuidView { guid: guid.to_string() })))
     })
@@ -95,10 +104,10 @@ pub(crate) async fn create(
 }
 
 /// As `swarm library create --sync` does.
-async fn make_folder(app: &App, dir: &str) -> Answer<()> {
+async fn make_folder(app: &App, dir: &str) -> Answer<MadeFolder> {
     let path = app.facts.folder.join(dir);
     let shown = swarm_core::base::Shown(&path).to_string();
-    let made = blocking(move || std::fs::create_dir_all(&path)).await?;
+    let made = blocking(move || MadeFolder::make(&path)).await?;
     made.map_err(|error| Problem::bad(format!("cannot make the folder `{shown}`: {error}")))
 }
 

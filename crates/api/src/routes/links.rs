@@ -91,8 +91,8 @@ pub(crate) async fn create(
     if entry.is_none_or(|entry| entry.kind == "symlink") {
         return Err(Problem::not_found(format!("the library has no file or folder `{path}`")));
     }
-    let user = caller.user.clone();
-    let wanted = Wanted { guid, path: path.as_str().to_owned(), user, age, once: new.once };
+    let (user, mark) = (caller.user.clone(), caller.mark());
+    let wanted = Wanted { guid, path: path.as_str().to_owned(), user, mark, age, once: new.once };
     let act = app.audit.begin(&caller.user, ip(&from), "link create", path.as_str());
     let known = Arc::clone(&app);
     let made = blocking(move || known.links().add(wanted, clock::now_ms())).await;

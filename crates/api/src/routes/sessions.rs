@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::auth::{Busy, Caller, Pair, Permission, Via, cookie_of, session_user};
 use crate::clock;
 use crate::extract::Given;
+use crate::known;
 use crate::limits::{NAME_LEN_MAX, PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, SESSION_AGE_MAX};
 use crate::problem::{Answer, Problem};
 use crate::server::IsTls;
@@ -137,8 +138,8 @@ pub(crate) struct PasswordChange {
 
 /// Change my password
 ///
-/// All of the user's sessions and tokens end, this one too.
-#[utoipa::path(post, path = "/api/v1/me/password", tag = "session", request_body = PasswordChange, responses((status = 204, description = "The new one holds: log in again"), (status = "default", description = "A problem", body = Problem)))]
+/// The session in which it is asked for goes on, and the user's links hold; all other sessions of the user, and all tokens, end.
+#[utoipa::path(post, path = "/api/v1/me/password", tag = "session", request_body = PasswordChange, responses((status = 204, description = "The new one holds"), (status = "default", description = "A problem", body = Problem)))]
 pub(crate) async fn change_password(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -158,8 +159,12 @@ pub(crate) async fn change_password(
     proven.map_err(wrong)?;
     let act = app.audit.begin(&caller.user, ip(&from), "password change", "");
     act.over(async {
-        let (name, hash) = (caller.user.clone(), hashed(&app, &caller.user, new.0).await?);
-        app.edit_files(move |folder| folder.set_user_hash(&name, &hash)).await?;
+        let proof = hashed(&app, &caller.user, new.0).await?;
+        let session = match caller.via {
+            Via::Session { id_hash, .. } => Some(id_hash),
+            Via::Basic | Via::Bearer(_) => None,
+        };
+        app.change_password(known::PasswordChange { user: caller.user, proof, session }).await?;
         Ok(StatusCode::NO_CONTENT)
     })
     .await

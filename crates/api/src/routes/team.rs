@@ -17,7 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::following::{FollowedParts, follow};
 use super::{From, blocking, ip, seen_by};
 use crate::app::App;
-use crate::auth::{Caller, LibraryName, Permission};
+use crate::auth::{Caller, LibraryName, Permission, Right};
 use crate::extract::{Asked, Given};
 use crate::limits::{ENTRIES_MAX, PEERS_MERGED_MAX};
 use crate::problem::{Answer, Problem};
@@ -159,7 +159,8 @@ pub(crate) async fn files(
         text.push(b']');
         return Ok((headers, text).into_response());
     }
-    let (sending, body) = streamed();
+    let right = Right::of_user(&caller, Permission::FilesRead, &files);
+    let (sending, body) = streamed(&app, right);
     // What fails from here on breaks the answer off, so that no part of a list looks like all of it.
     app.tasks.spawn(async move {
         sending.send(text.into()).await.ok()?;

@@ -5,6 +5,7 @@
 mod certificate;
 mod guests;
 mod hosts;
+mod lingering;
 mod patience;
 
 use std::io;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{Request, Response, StatusCode, header};
+use axum::http::{Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -36,6 +37,7 @@ use crate::limits::{
 pub(crate) use certificate::Certificate;
 pub(crate) use guests::{Connection, Guests};
 pub(crate) use hosts::{is_own_host, is_own_origin};
+use lingering::{Lingering, Unread};
 use patience::Patient;
 
 /// Whether a request came over TLS.
@@ -104,16 +106,18 @@ impl Server {
             let mut first = [0];
             match until(&ending, stream.peek(&mut first)).await {
                 Some(Ok(1)) if first[0] == TLS_HANDSHAKE => {
-                    let stream = Patient::new(stream, WRITE_IDLE);
+                    let (bodies, stream) = unread(stream);
                     if let Some(Ok(stream)) = until(&ending, self.tls.accept(stream)).await {
                         // In a box: a client that only waits is not to hold room for everything that another may do.
-                        let served = self.serve(stream, from, IsTls(true), connection.clone(), &ending);
+                        let served =
+                            self.serve((stream, bodies), from, IsTls(true), connection.clone(), &ending);
                         Box::pin(served).await;
                     }
                 }
                 Some(Ok(1)) => {
-                    let stream = Patient::new(stream, WRITE_IDLE);
-                    let served = self.serve(stream, from, IsTls(false), connection.clone(), &ending);
+                    let (bodies, stream) = unread(stream);
+                    let served =
+                        self.serve((stream, bodies), from, IsTls(false), connection.clone(), &ending);
                     Box::pin(served).await;
                 }
                 // It said nothing, or is gone, or this process ends.
@@ -125,7 +129,7 @@ impl Server {
 
     async fn serve(
         &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        (stream, bodies): (impl AsyncRead + AsyncWrite + Unpin + Send + 'static, Unread),
         from: SocketAddr,
         is_tls: IsTls,
         connection: Connection,
@@ -143,8 +147,12 @@ impl Server {
             request.extensions_mut().insert(ConnectInfo(from));
             request.extensions_mut().insert(is_tls);
             request.extensions_mut().insert(connection.clone());
+            let bodies = bodies.clone();
             async move {
-                if is_open { router.oneshot(request.map(Body::new)).await } else { Ok(to_https(&request)) }
+                // Of HTTP/2, a body that nobody reads ends with its stream.
+                let is_one = request.version() < Version::HTTP_2;
+                let request = request.map(|body| if is_one { bodies.watch(body) } else { Body::new(body) });
+                if is_open { router.oneshot(request).await } else { Ok(to_https(&request)) }
             }
         });
         let builder = builder();
@@ -174,6 +182,12 @@ impl Server {
             tracing::debug!(error, "a client of the page");
         }
     }
+}
+
+/// A stream that is as patient as this server, and what it knows of the bodies that come by it.
+fn unread(stream: TcpStream) -> (Unread, Lingering<Patient<TcpStream>>) {
+    let bodies = Unread::default();
+    (bodies.clone(), Lingering::new(Patient::new(stream, WRITE_IDLE), bodies))
 }
 
 /// What a client does before it asks anything: in time, and not beyond the end.

@@ -37,7 +37,8 @@ impl Contents {
             self.retries.remove(&content);
         }
         let Some(fetched) = handle.fetched.borrow().clone() else { return };
-        let used = self.joined.keys().copied().collect();
+        self.used.set(self.joined.keys().copied().collect());
+        let used = self.used.clone();
         self.tasks.spawn_blocking(move || {
             opening::remove_leftovers(&fetched.dir, &used);
             Done::Over

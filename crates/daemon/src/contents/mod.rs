@@ -35,12 +35,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::clock;
+use crate::exchange;
 use crate::library::{Input as LibraryInput, LibraryHandle};
 use crate::limits::{FETCHES_MAX, JOINED_MAX, LINKS_MAX};
 use crate::origins;
-use filling::Asking;
+use filling::{Asking, Patience};
 use handed::Handed;
-use opening::{Assigned, Opened, Served};
+use opening::{Assigned, Opened, Served, Used};
 use supply::Sought;
 
 /// What the contents are told.
@@ -86,6 +87,8 @@ pub(crate) struct Contents {
     /// The share of each library, for as long as the node runs, and its limits.
     shares: BTreeMap<LibraryKey, (ShareId, Limits)>,
     joined: BTreeMap<ContentId, Joined>,
+    /// Those whose folders stay.
+    used: Used,
     next_joining: u64,
     /// Contents that were left, until the engine says so as often: what it tells before that is of an earlier joining.
     leaving: BTreeMap<ContentId, u32>,
@@ -101,7 +104,7 @@ pub(crate) struct Contents {
     looked_at: Instant,
     /// Fetches that came to nothing, and are tried again.
     retries: BTreeMap<ContentId, Retry>,
-    outputs: mpsc::Sender<Output>,
+    exchange: mpsc::Sender<exchange::Input>,
     /// What is fetched, for origins: they follow it, and nobody waits for them.
     fetches: watch::Sender<origins::Fetches>,
     tasks: JoinSet<Done>,
@@ -156,7 +159,7 @@ enum Done {
 impl Contents {
     pub(crate) fn new(
         node: Node,
-        outputs: mpsc::Sender<Output>,
+        exchange: mpsc::Sender<exchange::Input>,
         fetches: watch::Sender<origins::Fetches>,
     ) -> Self {
         Self {
@@ -164,6 +167,7 @@ impl Contents {
             libraries: BTreeMap::new(),
             shares: BTreeMap::new(),
             joined: BTreeMap::new(),
+            used: Used::default(),
             next_joining: 0,
             leaving: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -173,7 +177,7 @@ impl Contents {
             lacking: watch::channel(BTreeMap::new()).0,
             looked_at: clock::moment(),
             retries: BTreeMap::new(),
-            outputs,
+            exchange,
             fetches,
             tasks: JoinSet::new(),
             stopping: false,
@@ -345,6 +349,7 @@ impl Contents {
 
     /// Takes a content up, and has its manifest made.
     fn begin(&mut self, library: LibraryKey, content: ContentId, is_fetching: bool, asking: Vec<u64>) {
+        self.used.begin(content);
         self.next_joining += 1;
         let joining = self.next_joining;
         self.joined.insert(content, Joined { asking, ..Joined::new(library, joining, is_fetching) });
@@ -420,8 +425,10 @@ impl Contents {
         let asking = Asking {
             library,
             servers: joined.servers.subscribe(),
-            outputs: self.outputs.clone(),
+            exchange: self.exchange.clone(),
             runtime: Handle::current(),
+            patience: Patience::default(),
+            silent: std::sync::Mutex::default(),
         };
         self.tasks.spawn_blocking(move || {
             let opened = opening::open(&handle, manifest, wanted).and_then(|mut opened| {
@@ -648,9 +655,9 @@ impl Contents {
         self.fetches.send_modify(|fetches| drop(fetches.insert(content, Arc::new(fetch))));
     }
 
-    /// The exchange takes outputs for as long as it lives.
+    /// The exchange takes outputs for as long as it lives, and waits for none of the contents.
     async fn say(&self, output: Output) {
-        let _ = self.outputs.send(output).await;
+        let _ = self.exchange.send(exchange::Input::Contents(output)).await;
     }
 }
 

@@ -1,8 +1,8 @@
 //! The blocking work for contents of libraries: which content carries a file, its manifest, its store.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use swarm_core::base::{Bitfield, ByteLen, ContentId, Shown};
@@ -112,17 +112,59 @@ pub(super) fn open(
     Ok(Opened { store, durable: gathered.durable, wanted: gathered.wanted })
 }
 
+/// Contents whose folders may be written to. A content is in it before its store is opened, and a folder is put aside while this is held: so no
+/// folder goes that a fetch has just begun.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Used(Arc<Mutex<BTreeSet<ContentId>>>);
+
+impl Used {
+    /// A content is taken up.
+    pub(super) fn begin(&self, content: ContentId) {
+        self.lock().insert(content);
+    }
+
+    /// These alone are used now, and what is taken up from now on.
+    pub(super) fn set(&self, contents: BTreeSet<ContentId>) {
+        *self.lock() = contents;
+    }
+
+    /// Puts the folder of a content aside, unless that is used.
+    fn put_aside(&self, folder: &Path, content: &ContentId) -> Option<PathBuf> {
+        let used = self.lock();
+        let aside = folder.with_file_name(format!("{content}{ASIDE}"));
+        (!used.contains(content) && std::fs::rename(folder, &aside).is_ok()).then_some(aside)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<ContentId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Removes the folders of contents that are not used. What cannot be removed now is removed another time.
-pub(super) fn remove_leftovers(fetched: &Path, used: &BTreeSet<ContentId>) {
+pub(super) fn remove_leftovers(fetched: &Path, used: &Used) {
     let Ok(folders) = std::fs::read_dir(fetched) else { return };
-    for folder in folders.filter_map(Result::ok) {
-        let name = folder.file_name();
-        let content: Option<ContentId> = name.to_str().and_then(|name| name.parse().ok());
-        if content.is_some_and(|content| !used.contains(&content)) {
-            let _ = std::fs::remove_dir_all(folder.path());
+    remove_unused(folders.filter_map(|folder| Some(folder.ok()?.path())), used);
+}
+
+fn remove_unused(folders: impl Iterator<Item = PathBuf>, used: &Used) {
+    for folder in folders {
+        let Some(name) = folder.file_name().and_then(|name| name.to_str()) else { continue };
+        let content = |name: &str| name.parse::<ContentId>().ok();
+        // One that an earlier process put aside is there still.
+        let is_aside = name.strip_suffix(ASIDE).is_some_and(|name| content(name).is_some());
+        let aside = if is_aside {
+            Some(folder)
+        } else {
+            content(name).and_then(|content| used.put_aside(&folder, &content))
+        };
+        if let Some(aside) = aside {
+            let _ = std::fs::remove_dir_all(aside);
         }
     }
 }
+
+/// How the name of a folder ends that is being removed.
+const ASIDE: &str = ".left";
 
 /// A link in the place of the folder would lead out of the library.
 pub(crate) fn check_is_inside(dir: &Path) -> Result<(), String> {
@@ -182,4 +224,29 @@ fn chunks_of(manifest: &Manifest) -> Vec<(ContentHash, Digest)> {
 
 fn wall_clock() -> SystemTime {
     swarm_node::clock::wall_clock()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_a_fetch_makes_while_leftovers_are_looked_for_stays() {
+        let fetched = tempfile::tempdir().expect("a folder");
+        let content = |number: u8| ContentId::from_bytes([number; 32]);
+        let place = |number: u8| fetched.path().join(content(number).to_string());
+        (1..=3).for_each(|number| std::fs::create_dir_all(place(number).join("part")).expect("a place"));
+        std::fs::create_dir(fetched.path().join("of somebody")).expect("a place");
+        std::fs::create_dir_all(fetched.path().join(format!("{}{ASIDE}", content(4)))).expect("a place");
+        let used = Used::default();
+        used.set(BTreeSet::from([content(1)]));
+        let folders = std::fs::read_dir(fetched.path()).expect("it is there");
+        let listed: Vec<PathBuf> = folders.map(|folder| folder.expect("it is there").path()).collect();
+        // The fetch of a second content begins when its folder was listed already.
+        let listing = listed.into_iter().inspect(|_| used.begin(content(2)));
+        remove_unused(listing, &used);
+        assert!(place(1).join("part").is_dir() && place(2).join("part").is_dir() && !place(3).exists());
+        let left = std::fs::read_dir(fetched.path()).expect("it is there").count();
+        assert_eq!(left, 3, "two that are used, and what is no content");
+    }
 }

@@ -2,6 +2,7 @@
 //! lock of its index until then. Absent here: what a library does (`library`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -46,7 +47,7 @@ impl Desk {
             folder: self.state.join(LIBRARIES_FOLDER).join(settings.guid.as_str()),
             key: self.endpoint.signing_key(),
             authors,
-            outputs: self.outputs.clone(),
+            outputs: Arc::clone(&self.outputs),
         };
         let running = match library::start(start) {
             Ok((handle, task)) => Running::Works { handle, task, settings },

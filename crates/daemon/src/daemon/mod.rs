@@ -12,9 +12,13 @@ mod starting;
 mod told;
 mod traffic;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -34,7 +38,7 @@ use crate::asking::{Asker, Call};
 use crate::contents::{self, Lacking};
 use crate::control::ControlSocket;
 use crate::exchange::{self, Dialed, PeerState, Target};
-use crate::library::{self, LibraryHandle, Output as LibraryOutput};
+use crate::library::{self, LibraryHandle, Outbox, Output as LibraryOutput};
 use crate::page::Pages;
 use crate::protocol::ProposedUser;
 use crate::settings::Settings;
@@ -93,7 +97,7 @@ pub(crate) struct Desk {
     exchange: mpsc::Sender<exchange::Input>,
     contents: mpsc::Sender<contents::Input>,
     to_origins: watch::Sender<crate::origins::Settings>,
-    outputs: mpsc::Sender<LibraryOutput>,
+    outputs: Arc<Outbox>,
     dialed: mpsc::Sender<Dialed>,
     meeting_places: watch::Sender<Vec<ContentId>>,
     /// Of all libraries together, as the node goes by them.
@@ -116,16 +120,15 @@ impl Daemon {
             tokio::select! {
                 () = &mut stop => break,
                 Some(link) = queues.links.recv() => desk.to_exchange(exchange::Input::Up { link, dialed: false }).await,
-                Some(output) = queues.contents.recv() => desk.to_exchange(exchange::Input::Contents(output)).await,
                 Some(output) = queues.exchange.recv() => desk.on_exchange(output),
-                Some(output) = queues.libraries.recv() => desk.on_library(output).await,
+                outputs = queues.libraries.next() => desk.on_library(outputs).await,
                 Some(dialed) = queues.dialed.recv() => desk.on_dialed(dialed).await,
                 Some(found) = queues.found.recv() => desk.on_found(&found),
                 Some(call) = queues.calls.recv() => desk.on_call(call).await,
                 _ = look.tick() => desk.look().await,
             }
         }
-        desk.stop(node_task, queues.libraries).await;
+        desk.stop(node_task).await;
     }
 }
 
@@ -203,19 +206,21 @@ impl Desk {
         }
     }
 
-    async fn on_library(&mut self, output: LibraryOutput) {
-        match output {
-            LibraryOutput::Wanted(library, wanted, taken) => {
-                self.to_contents(contents::Input::Wanted(library, wanted, taken)).await;
+    async fn on_library(&mut self, outputs: Vec<LibraryOutput>) {
+        for output in outputs {
+            match output {
+                LibraryOutput::Wanted(library, wanted, taken) => {
+                    self.to_contents(contents::Input::Wanted(library, wanted, taken)).await;
+                }
+                LibraryOutput::Mirror(library, contents, taken) => {
+                    self.to_contents(contents::Input::Mirror(library, contents, taken)).await;
+                }
+                LibraryOutput::Changed(library) => self.to_exchange(exchange::Input::Changed(library)).await,
+                LibraryOutput::WantsNothing(library) => {
+                    self.to_contents(contents::Input::WantsNothing(library)).await;
+                }
+                LibraryOutput::NeedsTarget(library) => self.make_target(library).await,
             }
-            LibraryOutput::Mirror(library, contents, taken) => {
-                self.to_contents(contents::Input::Mirror(library, contents, taken)).await;
-            }
-            LibraryOutput::Changed(library) => self.to_exchange(exchange::Input::Changed(library)).await,
-            LibraryOutput::WantsNothing(library) => {
-                self.to_contents(contents::Input::WantsNothing(library)).await;
-            }
-            LibraryOutput::NeedsTarget(library) => self.make_target(library).await,
         }
     }
 
@@ -240,10 +245,8 @@ impl Desk {
         crate::answering::answer(self, call).await;
     }
 
-    async fn stop(self, node_task: JoinHandle<NodeSnapshot>, library_said: mpsc::Receiver<LibraryOutput>) {
-        let Self { libraries, node, ending, tasks, contents, to_origins, exchange, outputs, .. } = self;
-        // Workers that wait to say something are not held up.
-        drop((library_said, outputs));
+    async fn stop(self, node_task: JoinHandle<NodeSnapshot>) {
+        let Self { libraries, node, ending, tasks, contents, to_origins, exchange, .. } = self;
         let mut workers = Vec::new();
         for running in libraries.into_values() {
             if let Running::Works { handle, task, .. } = running {

@@ -2,6 +2,7 @@
 //! the loop runs, and waits for it; no queue is unbounded. Absent here: libraries, which start as the files say (`libraries`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use swarm_daemon_files::Config;
 use swarm_discovery::{Finders, Found};
@@ -17,9 +18,9 @@ use super::traffic::Traffic;
 use super::{Daemon, Desk, QUEUE, SPOOL_FOLDER, host_name};
 use crate::asking::Call;
 use crate::clock;
-use crate::contents::{self, Contents};
+use crate::contents::Contents;
 use crate::exchange::{self, Dialed, Exchange};
-use crate::library;
+use crate::library::Outbox;
 use crate::origins;
 use crate::page::Pages;
 use crate::settings::Settings;
@@ -28,9 +29,8 @@ use crate::settings::Settings;
 pub(super) struct Queues {
     /// Links that peers opened.
     pub(super) links: mpsc::Receiver<QuicLink>,
-    pub(super) contents: mpsc::Receiver<contents::Output>,
     pub(super) exchange: mpsc::Receiver<exchange::Output>,
-    pub(super) libraries: mpsc::Receiver<library::Output>,
+    pub(super) libraries: Arc<Outbox>,
     pub(super) dialed: mpsc::Receiver<Dialed>,
     pub(super) found: mpsc::Receiver<Found>,
     pub(super) calls: mpsc::Receiver<Call>,
@@ -61,9 +61,8 @@ pub(super) fn start(daemon: Daemon) -> Started {
     let (node, node_events, node_task) = Node::start(endpoint.clone(), options);
     let (exchange, exchange_queue) = mpsc::channel(QUEUE);
     let (contents, contents_queue) = mpsc::channel(QUEUE);
-    let (contents_outputs, contents_said) = mpsc::channel(QUEUE);
     let (exchange_outputs, exchange_said) = mpsc::channel(QUEUE);
-    let (outputs, library_said) = mpsc::channel(QUEUE);
+    let outputs = Arc::new(Outbox::default());
     let (dialed, dialed_queue) = mpsc::channel(QUEUE);
     let (found, found_queue) = mpsc::channel(QUEUE);
     let start = exchange::Start {
@@ -93,7 +92,7 @@ pub(super) fn start(daemon: Daemon) -> Started {
     tasks.spawn(origins_task.run(origins_settings));
     let (engine_events, engine_queue) = mpsc::channel(QUEUE);
     tasks.spawn(sort_events(node_events, engine_events, found));
-    let contents_task = Contents::new(node.clone(), contents_outputs, fetches);
+    let contents_task = Contents::new(node.clone(), exchange.clone(), fetches);
     let lacking = contents_task.lacking();
     tasks.spawn(contents_task.run(contents_queue, engine_queue));
     tasks.spawn(control.serve(asker.clone(), ending.clone(), tasks.clone()));
@@ -120,7 +119,7 @@ pub(super) fn start(daemon: Daemon) -> Started {
         exchange,
         contents,
         to_origins,
-        outputs,
+        outputs: Arc::clone(&outputs),
         dialed,
         meeting_places,
         limits,
@@ -131,9 +130,8 @@ pub(super) fn start(daemon: Daemon) -> Started {
 
     let queues = Queues {
         links: link_queue,
-        contents: contents_said,
         exchange: exchange_said,
-        libraries: library_said,
+        libraries: outputs,
         dialed: dialed_queue,
         found: found_queue,
         calls,

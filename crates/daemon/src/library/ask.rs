@@ -37,8 +37,6 @@ pub(crate) enum Question {
     Explain { path: TreePath },
     /// The texts of the conflict at a path.
     Texts { path: TreePath },
-    /// Put the bytes of one side of a conflict into a file.
-    ConflictSide { path: TreePath, is_local: bool, out: PathBuf },
     /// Conflicts that others decide.
     Disputes,
     /// Decide a conflict.
@@ -47,8 +45,6 @@ pub(crate) enum Question {
     Versions { path: TreePath },
     /// Bring a kept version back, or copy it to a file outside.
     Restore { path: TreePath, run: Option<RunId>, out: Option<PathBuf> },
-    /// Copy a kept version of a file that has at most so many bytes to a file outside.
-    CopyVersion { path: TreePath, run: RunId, out: PathBuf, len_max: u64 },
     /// Take back what a run did on this disk.
     Undo { run: Option<RunId> },
     /// Who signed commits.
@@ -82,11 +78,6 @@ pub enum Answer {
     Disputes(Vec<DisputeView>),
     /// The texts of a conflict.
     Texts(Box<TextsView>),
-    /// A side of a conflict was copied; without the hash its bytes are on their way.
-    Copied {
-        /// BLAKE3, as 64 digits.
-        hash: Option<String>,
-    },
     /// Kept versions.
     Versions(Vec<KeptView>),
     /// What was done on somebody's word.
@@ -276,7 +267,6 @@ pub(crate) fn answer(
             session.decide(deciding)
         }
         Question::Versions { path } => session.versions(&path).map(Answer::Versions),
-        Question::CopyVersion { path, run, out, len_max } => session.copy_version(&path, run, &out, len_max),
         Question::Restore { path, run, out } => {
             *wants_pass |= out.is_none();
             session.restore(&path, run, out.as_deref())
@@ -294,7 +284,6 @@ pub(crate) fn answer(
         | Question::ApproveHere
         | Question::Sync
         | Question::Texts { .. }
-        | Question::ConflictSide { .. }
         | Question::Explain { .. } => Ok(Answer::Done),
     }
 }

@@ -8,7 +8,6 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use swarm_core::base::Category;
 use swarm_files::KeptVersion;
 use swarm_sync::{
     ChangeCause, ContentHash, ContentSource, FileContent, FoundKind, Kind, Op, OpKind, Replica as _,
@@ -49,32 +48,6 @@ impl Session {
             (true, Some(out)) => self.copy_folder_out(path, &newest, out).map(|()| Answer::Done),
             (true, None) => self.restore_folder(path, run, &newest),
         }
-    }
-
-    /// Copies a kept version of a file to a place outside: neither a folder nor a link, and no more than `len_max` bytes.
-    pub(crate) fn copy_version(
-        &self,
-        path: &TreePath,
-        run: RunId,
-        out: &Path,
-        len_max: u64,
-    ) -> Result<Answer, LibraryError> {
-        let mut kept = self.overlay.kept(Some(path)).map_err(LibraryError::Mounts)?;
-        kept.retain(|version| version.id.run == run);
-        let newest = newest_of(kept);
-        let Some(version) = newest.get(path).or_else(|| newest.values().next()) else {
-            return Ok(Answer::refused(format!("no such version of `{path}` is kept")));
-        };
-        if version.id.path != *path || !matches!(version.kind, FoundKind::File { .. }) {
-            let message = format!("that version of `{path}` is no file: name a file, or restore it");
-            return Ok(Answer::refused(message));
-        }
-        if version.len() > len_max {
-            let message =
-                format!("the disk of this machine has no room for a copy of that version of `{path}`");
-            return Ok(Answer::Failed { category: Category::Disk.name().to_owned(), message });
-        }
-        self.copy_out(version, out).map(|()| Answer::Done)
     }
 
     fn restore_folder(
@@ -204,7 +177,7 @@ impl Session {
 }
 
 /// The last version of each path.
-fn newest_of(kept: Vec<KeptVersion>) -> BTreeMap<TreePath, KeptVersion> {
+pub(super) fn newest_of(kept: Vec<KeptVersion>) -> BTreeMap<TreePath, KeptVersion> {
     let mut newest: BTreeMap<TreePath, KeptVersion> = BTreeMap::new();
     for version in kept {
         let is_older =
@@ -217,7 +190,7 @@ fn newest_of(kept: Vec<KeptVersion>) -> BTreeMap<TreePath, KeptVersion> {
 }
 
 /// Gives a content block by block; returns its length in bytes.
-pub(super) fn each_block(
+fn each_block(
     source: &mut dyn ContentSource,
     mut take: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<u64> {

@@ -1,18 +1,16 @@
 //! A library is started here, and the rest of the daemon holds it by its handle. Invariant: the index is locked and the mounts are open before
 //! there is a handle. Absent here: what the worker does (`worker`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use swarm_core::base::{ContentId, NodeId};
+use swarm_core::base::NodeId;
 use swarm_core::manifest::SigningKey;
 use swarm_daemon_files::Limits;
 use swarm_files::NewFile;
-use swarm_library::LibraryKey;
 use swarm_mounts::MountKind;
-use swarm_sync::ContentHash;
 use tokio::sync::{mpsc, watch};
 
 use super::Worker;
@@ -22,27 +20,14 @@ use crate::clock;
 use crate::library::carrying::Carrying;
 use crate::library::error::LibraryError;
 use crate::library::keys::LibraryKeys;
+use crate::library::outbox::Outbox;
 use crate::library::places::LibraryPlaces;
 use crate::library::scrubbing::Scrub;
 use crate::library::session::{Opening, Session};
 use crate::library::settings::LibrarySettings;
 use crate::library::watching::Watchers;
 use crate::limits::INPUTS_WAITING_MAX;
-
-/// What a worker asks of the rest of the daemon.
-#[derive(Debug)]
-pub(crate) enum Output {
-    /// Contents that paths wait for; what was handed to the worker up to this number was taken before.
-    Wanted(LibraryKey, BTreeMap<ContentHash, u64>, u64),
-    /// Nothing waits for bytes: what fetches left is of no use.
-    WantsNothing(LibraryKey),
-    /// Contents that a mirror fetches whole; likewise.
-    Mirror(LibraryKey, Vec<ContentId>, u64),
-    /// Files come, and there is no sync target.
-    NeedsTarget(LibraryKey),
-    /// Its state changed: peers are to hear of it.
-    Changed(LibraryKey),
-}
+use crate::test_controls;
 
 /// A library that works.
 #[derive(Clone)]
@@ -76,7 +61,7 @@ pub(crate) struct Start {
     pub(crate) folder: PathBuf,
     pub(crate) key: SigningKey,
     pub(crate) authors: BTreeSet<NodeId>,
-    pub(crate) outputs: mpsc::Sender<Output>,
+    pub(crate) outputs: Arc<Outbox>,
 }
 
 /// Starts a library. The worker ends when its handle's inputs are closed and `stop` is set.
@@ -114,7 +99,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
     };
     // A mirror carries those that count, too.
     let strangers = session.book.carried_lens()?.into_iter().filter(|(author, _)| !authors.contains(author));
-    let carrying = Carrying::of(strangers, carried_len_of_test());
+    let carrying = Carrying::of(strangers, test_controls::carried_len());
     let mut worker = Worker {
         mounts: watch::Sender::new(session.settings.mounts.clone()),
         scrub_days: watch::Sender::new(session.settings.scrub_days),
@@ -164,9 +149,4 @@ fn start_scrub(worker: &Worker) {
     if let Err(error) = spawned {
         tracing::warn!(%error, "files are not read again");
     }
-}
-
-/// Bytes of the commits of one author that are carried, if a test sets it: nobody signs a hundred megabytes for one.
-fn carried_len_of_test() -> Option<u64> {
-    std::env::var("SWARM_TEST_CARRIED_LEN").ok()?.parse().ok()
 }

@@ -12,10 +12,11 @@ use swarm_sync::{ContentHash, TreePath};
 use tokio::sync::oneshot;
 
 use super::due::Due;
-use super::handle::Output;
 use super::{COMPLETE_LOOK_PAUSE, Worker};
 use crate::library::ask::{Answer, Question};
 use crate::library::error::LibraryError;
+use crate::library::outbox::Output;
+use crate::library::past::{Found, Past, PastFile};
 use crate::library::policies::ToldPolicy;
 use crate::library::settings::LibrarySettings;
 use crate::library::verifying::Rotten;
@@ -53,6 +54,8 @@ pub(crate) enum Input {
     PeerPolicy(NodeId, ToldPolicy),
     /// Somebody asks.
     Ask(Question, oneshot::Sender<Answer>),
+    /// Somebody wants to read what a path had.
+    Open(TreePath, Past, oneshot::Sender<Result<Option<PastFile>, Answer>>),
 }
 
 impl Worker {
@@ -124,6 +127,7 @@ impl Worker {
                 // Who asked may be gone.
                 let _ = reply.send(answer.unwrap_or_else(|error| Answer::failed(&error)));
             }
+            Input::Open(path, past, reply) => drop(reply.send(self.open_past(&path, past))),
         }
         Ok(())
     }
@@ -186,6 +190,19 @@ impl Worker {
         Ok(())
     }
 
+    /// Opens what a path had; nothing if its bytes are on other machines, and wanted from now on.
+    fn open_past(&mut self, path: &TreePath, past: Past) -> Result<Option<PastFile>, Answer> {
+        match self.session.open_past(path, past) {
+            Ok(Found::Open(file)) => Ok(Some(file)),
+            Ok(Found::Elsewhere(hash, len)) => {
+                self.say(Output::Wanted(self.library, BTreeMap::from([(hash, len)]), self.taken));
+                Ok(None)
+            }
+            Ok(Found::Refused(answer)) => Err(answer),
+            Err(error) => Err(Answer::failed(&error)),
+        }
+    }
+
     fn answer(&mut self, question: Question, due: &mut Due) -> Result<Answer, LibraryError> {
         match question {
             Question::Vote { id, verdict, why } => self.vote(&id, verdict, &why, due),
@@ -204,13 +221,6 @@ impl Worker {
                     self.say(Output::Wanted(self.library, BTreeMap::from([wanted]), self.taken));
                 }
                 Ok(Answer::Texts(Box::new(texts)))
-            }
-            Question::ConflictSide { path, is_local, out } => {
-                let (answer, wanted) = self.session.conflict_side(&path, is_local, &out)?;
-                if let Some(wanted) = wanted {
-                    self.say(Output::Wanted(self.library, BTreeMap::from([wanted]), self.taken));
-                }
-                Ok(answer)
             }
             Question::Explain { path } => {
                 let mut view = self.session.explain(&path)?;

@@ -25,13 +25,14 @@ use tokio::sync::{mpsc, watch};
 
 use super::carrying::Carrying;
 use super::error::LibraryError;
+use super::outbox::{Outbox, Output};
 use super::session::Session;
 use super::session::pass::PassReport;
 use super::settings::LibrarySettings;
 use super::watching::Watchers;
 use crate::clock;
 use due::{Due, Places};
-use handle::{FetchedFolder, Output};
+use handle::FetchedFolder;
 use input::Input;
 use state::{FIGURES_INTERVAL, LibraryState};
 
@@ -42,7 +43,7 @@ struct Worker {
     inputs: mpsc::Receiver<Input>,
     /// For watchers: it does not keep the queue open.
     hints: mpsc::WeakSender<Input>,
-    outputs: mpsc::Sender<Output>,
+    outputs: Arc<Outbox>,
     state: watch::Sender<LibraryState>,
     fetched: watch::Sender<Option<FetchedFolder>>,
     mirror: watch::Sender<bool>,
@@ -253,9 +254,8 @@ impl Worker {
         }
     }
 
-    /// The rest of the daemon takes outputs for as long as it lives.
     fn say(&self, output: Output) {
-        let _ = self.outputs.blocking_send(output);
+        self.outputs.put(output);
     }
 
     fn watch(&mut self) {

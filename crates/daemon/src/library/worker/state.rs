@@ -11,9 +11,9 @@ use swarm_library::{Frontier, Policy, Position, SignedVote, grants_digest, votes
 use swarm_sync::{ContentHash, TreePath};
 
 use super::Worker;
-use super::handle::Output;
 use crate::clock;
 use crate::library::error::LibraryError;
+use crate::library::outbox::Output;
 use crate::library::strangers::Strangers;
 
 /// What a worker tells others of its library.

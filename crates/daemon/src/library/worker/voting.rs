@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use swarm_core::base::NodeId;
-use swarm_index::ProposalEnd;
+use swarm_index::{KnownProposal, ProposalEnd};
 use swarm_library::{
     Cause, Commit, CommitId, Need, Outcome, Proposal, SignedVote, Subject, Verdict, VoteSet, VoteTaken,
 };
@@ -112,22 +112,23 @@ impl Worker {
         why: &str,
         due: &mut Due,
     ) -> Result<Answer, LibraryError> {
-        // What has ended here may still wait elsewhere for a yes of this node.
-        let proposals = self.session.book.proposals(verdict == Verdict::Yes)?;
-        let found: Vec<_> =
-            proposals.iter().filter(|known| known.id.to_string().starts_with(prefix)).collect();
+        // What has ended here may still wait elsewhere for a yes of this node; and where it is void here, as what it is about changed or is done
+        // already by versions that others do not take, for any word of it.
+        let is_meant = |known: &KnownProposal| match known.ended {
+            None | Some((ProposalEnd::Superseded, _)) => true,
+            Some(_) => verdict == Verdict::Yes,
+        };
+        let proposals = self.session.book.proposals(true)?;
+        let found: Vec<_> = proposals
+            .iter()
+            .filter(|known| is_meant(known) && known.id.to_string().starts_with(prefix))
+            .collect();
         let [known] = found.as_slice() else {
             let count = found.len();
             return Ok(Answer::refused(format!(
                 "{count} proposals begin with `{prefix}`: see `swarm approvals`"
             )));
         };
-        if known.ended.is_some_and(|(end, _)| end == ProposalEnd::Superseded) {
-            return Ok(Answer::refused(
-                "nothing is left of this proposal: what it is about changed since, or was done already"
-                    .to_owned(),
-            ));
-        }
         let me = self.session.signer.key.public();
         if verdict == Verdict::Withdrawn && known.author != me {
             return Ok(Answer::refused("only its author withdraws a proposal: refuse it instead".to_owned()));

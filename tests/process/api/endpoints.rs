@@ -154,6 +154,19 @@ fn peers_are_listed_without_passwords_and_taken_over_without_trust() {
 }
 
 #[test]
+fn a_library_that_is_refused_leaves_no_folder() {
+    let site = Site::new();
+    std::fs::create_dir(site.team.path("a/there")).expect("a place");
+    for dir in ["there", "there/new", "films/new"] {
+        // The name is taken.
+        let made = json!({"name": "Lib 1", "dir": dir});
+        site.ask_as("adam", Ask::post("/api/v1/libraries", &made)).expect(409);
+    }
+    assert!(site.team.is_there("a/there") && !site.team.is_there("a/there/new"));
+    assert!(!site.team.is_there("a/films"));
+}
+
+#[test]
 fn a_library_is_made_browsed_and_forgotten() {
     let site = Site::new();
     let made = site.ask_as("adam", Ask::post("/api/v1/libraries", &json!({"name": "Films", "dir": "films"})));

@@ -4,6 +4,7 @@
 mod client;
 mod conformity;
 mod details;
+mod ending;
 mod endpoints;
 mod events;
 mod files;

@@ -73,6 +73,8 @@ fn what_is_to_stay_free_stays_free_whether_or_not_a_length_is_told() {
         site.ask_as("adam", Ask::get(&format!("/files?guid={GUID}"))).status == 200
     });
     put(&site, "a.txt", "text", None).expect(507);
+    // The client is still sending when it is told.
+    put(&site, "c.txt", &"long ".repeat(4_000_000), None).expect(507);
     let pair = data_encoding::BASE64.encode(format!("edith:{}", password_of("edith")).as_bytes());
     let mut stream = connect(site.address());
     let head = format!(

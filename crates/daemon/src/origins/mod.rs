@@ -19,6 +19,8 @@ mod stand_in;
 mod store;
 mod taken;
 mod taking;
+#[cfg(test)]
+mod test_world;
 mod threads;
 mod whole;
 

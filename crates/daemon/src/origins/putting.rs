@@ -202,3 +202,69 @@ const UNSAVED_MAX: usize = 1000;
 const PUT_FOR_MAX: Duration = Duration::from_secs(300);
 /// After so many files in a row that did not come, the others are tried another time.
 const FAILED_IN_A_ROW_MAX: u32 = 3;
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::super::test_world::{TOO_LONG, World, file};
+    use super::*;
+
+    fn path(number: usize) -> TreePath {
+        TreePath::new(format!("{number}.txt")).expect("a path")
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_was_put_is_told_in_batches_and_the_rest_at_the_end() {
+        let world = World::start().await;
+        let (inputs, mut told) = mpsc::channel(8);
+        let mut followed = world.followed.clone();
+        followed.handle.inputs = inputs;
+        let (shared, library) = (Arc::clone(&world.shared), world.standing.library);
+        let putting = Putting { shared, library, followed, runtime: Handle::current() };
+        let work = tokio::task::spawn_blocking(move || {
+            let book = book_of(&putting.shared, &putting.followed).expect("it is empty");
+            let due_at = clock::moment() + Duration::from_secs(3600);
+            let mut unsaved = Unsaved { book, paths: Vec::new(), due_at };
+            for number in 0..UNSAVED_MAX + 2 {
+                unsaved.paths.push(path(number));
+                unsaved.save_if_due(&putting);
+            }
+            assert!(unsaved.due_at < due_at && unsaved.paths.len() == 2);
+            unsaved.due_at = clock::moment();
+            unsaved.save_if_due(&putting);
+            assert!(unsaved.paths.is_empty(), "its time has come");
+            unsaved.save(&putting);
+        });
+        work.await.expect("it ends");
+        let mut lens = Vec::new();
+        while let Some(LibraryInput::Look(Some(paths))) = told.recv().await {
+            lens.push(paths.len());
+        }
+        assert_eq!(lens, [UNSAVED_MAX, 2], "and nothing where nothing was put");
+        world.end().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_file_that_the_disk_has_no_room_for_is_not_begun_and_holds_up_no_other() {
+        let world = World::start().await;
+        let (shared, library) = (Arc::clone(&world.shared), world.standing.library);
+        let followed = world.followed.clone();
+        let putting = Putting { shared, library, followed, runtime: Handle::current() };
+        let take = |number: usize| {
+            let hash = ContentHash::of(&number.to_le_bytes());
+            Take { path: path(number), file: file(path(number).as_str(), TOO_LONG, hash), replaces: None }
+        };
+        let files: Vec<ListedFile> = (0..5).map(|number| take(number).file).collect();
+        let work = tokio::task::spawn_blocking(move || {
+            let outcome = put_all(&putting, (0..5).map(take).collect());
+            (putting, outcome)
+        });
+        let (putting, outcome) = work.await.expect("it ends");
+        assert!(!outcome.is_soon && outcome.trouble.is_none(), "{outcome:?}");
+        assert!(files.iter().all(|file| putting.shared.rests(library, file, None)), "each was looked at");
+        assert_eq!(world.standing.uploads(), 0);
+        drop(putting);
+        world.end().await;
+    }
+}

@@ -343,3 +343,65 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const WAIT_MIN: Duration = Duration::from_secs(5);
 /// How soon anything is tried again, at most.
 const WAIT_MAX: Duration = Duration::from_secs(10 * 60);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::test_world::{TOO_LONG, World, file};
+    use super::*;
+
+    const HASH: ContentHash = ContentHash([7; 32]);
+
+    #[test]
+    fn what_came_to_nothing_is_tried_again_later_and_later() {
+        assert!(Due::after(Duration::ZERO).is_now() && !Due::after(PATIENCE).is_now());
+        let mut due = Due::after(PATIENCE);
+        let waits = std::iter::repeat_with(|| {
+            due = due.next();
+            due.wait.as_secs()
+        });
+        assert_eq!(waits.take(8).collect::<Vec<_>>(), [20, 40, 80, 160, 320, 600, 600, 600]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn files_of_a_content_that_nobody_describes_are_tried_again_and_not_before_there_is_room() {
+        let world = World::start().await;
+        let (shared, library) = (Arc::clone(&world.shared), world.standing.library);
+        let libraries = watch::channel(Libraries::from([(library, world.followed.clone())])).1;
+        let threads = Threads::start().expect("threads");
+        let mut serving = Serving::new(Arc::clone(&shared), world.ground.clone(), libraries, threads);
+        let content = ContentId::from_bytes([1; 32]);
+        let fetch = Fetch { library, manifest: None, wanted: BTreeSet::from([HASH]) };
+        serving.fetches.insert(content, Arc::new(fetch));
+        let make_due = |serving: &mut Serving, wait| {
+            serving.unknown.insert(content, Due { at: clock::moment(), wait });
+        };
+        // Nothing is listed yet: it stays to be tried.
+        make_due(&mut serving, PATIENCE * 4);
+        serving.learn_due();
+        assert!(serving.tasks.is_empty() && serving.unknown[&content].wait == PATIENCE);
+        let listed = file("/long.bin", TOO_LONG, HASH);
+        shared.listings.send_modify(|listings| {
+            listings.insert(library, Arc::new(Listed::new(vec![listed.clone()], None)));
+        });
+        make_due(&mut serving, PATIENCE);
+        serving.learn_due();
+        assert_eq!(serving.tasks.len(), 1);
+        // One that is at work is not begun a second time.
+        make_due(&mut serving, PATIENCE);
+        serving.learn_due();
+        assert_eq!(serving.tasks.len(), 1);
+        serving.tasks.join_next().await.expect("it runs").expect("it ends");
+        assert!(shared.rests(library, &listed, None), "the disk has no room for it: it is left alone for a while");
+        let told = shared.state().faults.into_values().map(|fault| fault.detail).collect::<String>();
+        assert!(told.contains("make space"), "{told}");
+        make_due(&mut serving, PATIENCE);
+        serving.learn_due();
+        assert_eq!((serving.tasks.len(), serving.unknown[&content].wait), (1, PATIENCE * 2), "it is tried again");
+        serving.tasks.join_next().await.expect("it runs").expect("it ends");
+        assert_eq!(std::fs::read_dir(world.spool.path()).map_or(0, Iterator::count), 0);
+        drop((serving, shared));
+        world.end().await;
+    }
+}

@@ -218,3 +218,32 @@ fn path_of(file: &ListedFile) -> Option<TreePath> {
 
 /// Entries of one look at the index.
 const PAGE_LEN: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_world::{World, file};
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn no_more_is_taken_over_at_once_than_may_be_and_the_rest_is_told_of() {
+        let world = World::start().await;
+        let (shared, library, followed) =
+            (std::sync::Arc::clone(&world.shared), world.standing.library, world.followed.clone());
+        let compared = move |count: usize| {
+            let hash = |number: usize| ContentHash::of(&number.to_le_bytes());
+            let files = (0..count).map(|number| file(&format!("/{number}.txt"), 1, hash(number)));
+            let listed = Listed::new(files.collect(), None);
+            let me = NodeId::from_bytes([1; 32]);
+            let comparing =
+                Comparing { shared: &shared, library, followed: &followed, listed: &listed, me, may_take: true };
+            let compared = comparing.run().expect("it can be read");
+            (compared.takes.len(), compared.has_more)
+        };
+        let work = tokio::task::spawn_blocking(move || {
+            [ORIGIN_TAKES_AT_ONCE, ORIGIN_TAKES_AT_ONCE + 5].map(compared)
+        });
+        let all = work.await.expect("it ends");
+        assert_eq!(all, [(ORIGIN_TAKES_AT_ONCE, false), (ORIGIN_TAKES_AT_ONCE, true)]);
+        world.end().await;
+    }
+}

@@ -60,7 +60,10 @@ fn take_out(site: &Site, user: &str) {
 fn downloads_end_with_their_user_and_those_by_a_link_with_its_maker() {
     let site = Site::new();
     site.put("films/long.bin", &"x".repeat(LONG));
-    let link = Ask::post(&format!("/api/v1/libraries/{GUID}/links"), &json!({"path": "films/long.bin", "seconds": 60}));
+    let link = Ask::post(
+        &format!("/api/v1/libraries/{GUID}/links"),
+        &json!({"path": "films/long.bin", "seconds": 60}),
+    );
     let link = site.ask_as("edith", link).expect(201).json()["url"].as_str().expect("an address").to_owned();
     let downloads = [
         download(&site, Some("edith"), &format!("/file/{GUID}/films/long.bin")),
@@ -79,9 +82,7 @@ fn downloads_end_with_their_user_and_those_by_a_link_with_its_maker() {
 #[test]
 fn an_upload_ends_with_its_user_or_role_and_leaves_nothing() {
     let site = Site::new();
-    let leftovers = || {
-        std::fs::read_dir(site.team.path("a/lib/.swarm/uploads")).map_or(0, Iterator::count)
-    };
+    let leftovers = || std::fs::read_dir(site.team.path("a/lib/.swarm/uploads")).map_or(0, Iterator::count);
     let begin = |name: &str| {
         let put = format!("PUT /api/v1/libraries/{GUID}/files/{name}");
         let mut stream = begun(&site, Some("edith"), &put);
@@ -99,7 +100,8 @@ fn an_upload_ends_with_its_user_or_role_and_leaves_nothing() {
     let role = json!({"role": "viewer"});
     site.ask_as("adam", Ask::new("PATCH", "/api/v1/users/edith").json(&role)).expect(204);
     assert_eq!(refused(stream), "403");
-    site.ask_as("adam", Ask::new("PATCH", "/api/v1/users/edith").json(&json!({"role": "editor"}))).expect(204);
+    site.ask_as("adam", Ask::new("PATCH", "/api/v1/users/edith").json(&json!({"role": "editor"})))
+        .expect(204);
     let stream = begin("two.bin");
     site.team.until("it comes", || leftovers() == 1);
     take_out(&site, "edith");
@@ -112,13 +114,17 @@ fn an_upload_ends_with_its_user_or_role_and_leaves_nothing() {
 #[test]
 fn versions_that_are_got_slowly_keep_nobody_waiting() {
     let site = Site::new();
-    site.put("long.bin", &"x".repeat(LONG));
-    site.put("short.txt", "old");
-    for name in ["long.bin", "short.txt"] {
-        site.put(name, "another one");
+    let long = "x".repeat(LONG);
+    for (name, text) in [("long.bin", &*long), ("short.txt", "old")] {
+        site.put(name, text);
+        let mut ask = Ask::new("PUT", &format!("/api/v1/libraries/{GUID}/files/{name}"));
+        ask.body = b"another one".to_vec();
+        let tag = format!("\"{}\"", blake3::hash(text.as_bytes()).to_hex());
+        site.ask_as("edith", ask.with("if-match", &tag)).expect(204);
     }
     let version = |name: &str| {
-        let versions = || site.get(&format!("/api/v1/libraries/{GUID}/versions?path={name}"))["versions"].clone();
+        let versions =
+            || site.get(&format!("/api/v1/libraries/{GUID}/versions?path={name}"))["versions"].clone();
         site.team.until("it is kept", || versions()[0]["run"].is_string());
         format!("/file/{GUID}/{name}?version={}", versions()[0]["run"].as_str().expect("a run"))
     };
@@ -138,11 +144,9 @@ fn versions_that_are_got_slowly_keep_nobody_waiting() {
 fn a_client_that_is_refused_early_gets_the_answer() {
     let site = Site::new();
     let body = vec![0; 16 << 20];
-    for (user, path, status) in [
-        ("vera", "long.bin", 403),
-        ("edith", "%2e%2e/out", 400),
-        ("nobody", "long.bin", 401),
-    ] {
+    for (user, path, status) in
+        [("vera", "long.bin", 403), ("edith", "%2e%2e/out", 400), ("nobody", "long.bin", 401)]
+    {
         let mut ask = Ask::new("PUT", &format!("/api/v1/libraries/{GUID}/files/{path}"));
         ask.body.clone_from(&body);
         let told = ask.basic(user, &password_of(user)).over_http(site.address());

@@ -8,7 +8,8 @@ use swarm_core::base::ContentId;
 use swarm_core::presence::Presence;
 use swarm_library::LibraryKey;
 
-use super::{Contents, Done, Joined, SEEK_INTERVAL, opening};
+use super::joined::Joined;
+use super::{Contents, Done, SEEK_INTERVAL, opening};
 use crate::clock;
 use crate::limits::{FILES_JOINED_MAX, JOINED_MAX};
 

@@ -2,15 +2,19 @@
 //! joined when files of it are wanted here or sought by a peer, and left when nobody wants it any more, so that a node with hundreds of commits
 //! holds the manifests of a few.
 //!
-//! Invariant: a content is served from wherever its files stand on this disk; what the engine or a thread tells of an earlier joining of a content
-//! says nothing of the present one. Absent here: the order of chunks and which peer sends them (the
+//! `turns` says which are fetched, in which order and when again, `leaving` which are left; `opening` and `filling` are what blocks, `reporting` is what
+//! workers are told, `supply` whether bytes can come. Invariant: a content is served from wherever its files stand on this disk; what the engine or a
+//! thread tells of an earlier joining of a content says nothing of the present one. Absent here: the order of chunks and which peer sends them (the
 //! engine), and where files go (the library's worker).
 
 mod filling;
 mod handed;
+mod joined;
 mod leaving;
 mod opening;
+mod reporting;
 mod supply;
+mod turns;
 
 pub(crate) use opening::{check_free, check_is_inside};
 pub(crate) use supply::Lacking;
@@ -22,10 +26,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use swarm_core::base::{ContentId, NodeId};
-use swarm_core::manifest::{ChunkIndex, Manifest, Source};
+use swarm_core::manifest::{Manifest, Source};
 use swarm_daemon_files::Limits;
 use swarm_engine::{Event, Join, Kept, Order, Purpose, ShareId};
-use swarm_files::GatheredStore;
 use swarm_library::LibraryKey;
 use swarm_library::wire::RecipeRequest;
 use swarm_node::{Node, NodeEvent};
@@ -36,13 +39,15 @@ use tokio::task::JoinSet;
 
 use crate::clock;
 use crate::exchange;
-use crate::library::{Input as LibraryInput, LibraryHandle};
-use crate::limits::{FETCHES_MAX, JOINED_MAX, LINKS_MAX};
+use crate::library::LibraryHandle;
+use crate::limits::JOINED_MAX;
 use crate::origins;
 use filling::{Asking, Patience};
 use handed::Handed;
+use joined::Joined;
 use opening::{Assigned, Opened, Served, Used};
 use supply::Sought;
+use turns::Retry;
 
 /// What the contents are told.
 pub(crate) enum Input {
@@ -109,41 +114,6 @@ pub(crate) struct Contents {
     fetches: watch::Sender<origins::Fetches>,
     tasks: JoinSet<Done>,
     stopping: bool,
-}
-
-/// When a fetch is tried again.
-struct Retry {
-    library: LibraryKey,
-    /// `None` while it is tried.
-    due_at: Option<Instant>,
-    /// How long it waited last.
-    wait: Duration,
-}
-
-/// A content in the engine.
-struct Joined {
-    library: LibraryKey,
-    /// Tells it from an earlier joining of the same content.
-    joining: u64,
-    store: Option<Arc<GatheredStore>>,
-    /// In its manifest, once that is known.
-    files: usize,
-    /// It is fetched, and not complete.
-    is_fetching: bool,
-    /// When somebody wanted it last.
-    used_at: Instant,
-    /// Chunks of it that were here when it was looked whether any come.
-    had_count: u32,
-    /// When peers were asked to serve it last.
-    sought_at: Option<Instant>,
-    /// Links that asked before it was ready.
-    asking: Vec<u64>,
-    /// The files that its store was opened for; those that are wanted later need another opening.
-    opened_for: BTreeSet<ContentHash>,
-    /// What its store said when it failed.
-    store_trouble: Option<String>,
-    /// Peers that serve it. Whoever fills its store from older versions ends when this is dropped.
-    servers: watch::Sender<Vec<NodeId>>,
 }
 
 /// What a blocking task came to.
@@ -253,82 +223,10 @@ impl Contents {
         self.libraries = libraries;
     }
 
-    /// Finds out which contents carry what is wanted.
-    fn assign(&mut self, library: LibraryKey, wanted: BTreeMap<ContentHash, u64>, taken: u64) {
-        let Some(handle) = self.libraries.get(&library) else { return };
-        let (path, joined) = (handle.index_path.clone(), self.wanted.keys().copied().collect());
-        self.handed.entry(library).or_default().begin(taken);
-        self.tasks
-            .spawn_blocking(move || Done::Assigned(library, opening::assign(&path, &wanted, &joined), taken));
-    }
-
-    /// Fetches contents whole, one after the other.
-    async fn mirror(&mut self, library: LibraryKey, contents: Vec<ContentId>, taken: u64) {
-        let handed = self.handed.entry(library).or_default();
-        let mut lacking = contents;
-        lacking.retain(|content| !handed.has_content(content, taken));
-        handed.begin(taken);
-        handed.end(taken);
-        for content in lacking {
-            let is_fetching = self.joined.get(&content).is_some_and(|joined| joined.is_fetching);
-            let waits = self.waiting.iter().any(|(_, waiting)| *waiting == content);
-            if !is_fetching && !waits {
-                self.waiting.push_back((library, content));
-            }
-        }
-        self.start_fetches().await;
-    }
-
-    /// What is fetched may be what nobody has any more: if nothing of it comes, others have their turn.
-    async fn take_turns(&mut self) {
-        let is_late = |joined: &Joined| joined.is_fetching && joined.used_at.elapsed() >= TURN;
-        if self.waiting.is_empty() || !self.joined.values().any(is_late) {
-            return;
-        }
-        let snapshot = self.node.snapshot().await;
-        let had = |content: &ContentId| {
-            let presence = snapshot.presences.iter().find(|presence| presence.content == *content);
-            presence.map_or(0, |presence| presence.have_count)
-        };
-        let mut late = Vec::new();
-        for (content, joined) in self.joined.iter_mut().filter(|(_, joined)| is_late(joined)) {
-            let have_count = had(content);
-            if have_count > joined.had_count {
-                (joined.had_count, joined.used_at) = (have_count, clock::moment());
-            } else {
-                late.push((joined.library, *content));
-            }
-        }
-        for (library, content) in late {
-            self.joined.remove(&content);
-            self.leave(content).await;
-            self.waiting.push_back((library, content));
-        }
-        self.start_fetches().await;
-    }
-
     async fn on_done(&mut self, done: Done) {
         match done {
             Done::Over => {}
-            Done::Assigned(library, assigned, taken) => {
-                let handed = self.handed.entry(library).or_default();
-                let unseen = |(content, mut hashes): (ContentId, BTreeSet<ContentHash>)| {
-                    hashes.retain(|hash| !handed.has_file(hash, taken));
-                    (!hashes.is_empty()).then_some((content, hashes))
-                };
-                let assigned: Vec<_> = assigned.into_iter().filter_map(unseen).collect();
-                handed.end(taken);
-                for (content, hashes) in assigned {
-                    self.wanted.entry(content).or_default().extend(hashes);
-                    let is_retried = self.retries.get(&content).is_some_and(|retry| retry.due_at.is_some());
-                    let is_fetching = self.joined.get(&content).is_some_and(|joined| joined.is_fetching);
-                    let waits = self.waiting.iter().any(|(_, waiting)| *waiting == content);
-                    if !is_fetching && !waits && !is_retried {
-                        self.waiting.push_back((library, content));
-                    }
-                }
-                self.start_fetches().await;
-            }
+            Done::Assigned(library, assigned, taken) => self.on_assigned(library, assigned, taken).await,
             Done::Served(content, joining, served) => {
                 if let Some(library) = self.library_of(content, joining) {
                     self.on_served(library, content, served).await;
@@ -357,28 +255,6 @@ impl Contents {
         let path = handle.index_path.clone();
         self.tasks
             .spawn_blocking(move || Done::Served(content, joining, opening::manifest_of(&path, content)));
-    }
-
-    /// The content that waited longest, of the library with the greatest priority.
-    fn next_waiting(&mut self) -> Option<(LibraryKey, ContentId)> {
-        let priority = |library: &LibraryKey| self.libraries.get(library).map(|handle| handle.priority);
-        let waiting = self.waiting.iter().enumerate();
-        let (at, _) = waiting.max_by_key(|(at, (library, _))| (priority(library), std::cmp::Reverse(*at)))?;
-        self.waiting.remove(at)
-    }
-
-    /// Begins fetches, as long as there is room.
-    async fn start_fetches(&mut self) {
-        while self.joined.values().filter(|joined| joined.is_fetching).count() < FETCHES_MAX {
-            let Some((library, content)) = self.next_waiting() else { return };
-            // One that was served until now is opened anew, with what is wanted of it.
-            let served = self.joined.remove(&content);
-            if served.is_some() {
-                self.leave(content).await;
-            }
-            let asking = served.map(|served| served.asking).unwrap_or_default();
-            self.begin(library, content, true, asking);
-        }
     }
 
     /// The manifest of a content was made from the index, or could not be.
@@ -464,38 +340,6 @@ impl Contents {
         self.report_whole(content).await;
     }
 
-    /// Leaves a content; what is wanted of it is fetched again after a while.
-    async fn give_up_for_now(&mut self, library: LibraryKey, content: ContentId, why: Option<String>) {
-        if self.joined.remove(&content).is_some() {
-            self.leave(content).await;
-        }
-        if !self.wanted.contains_key(&content) {
-            return;
-        }
-        let before = self.retries.get(&content).map(|retry| retry.wait);
-        let wait = before.map_or(RETRY_MIN, |wait| (wait * 2).min(RETRY_MAX));
-        let due_at = Some(clock::moment() + wait);
-        self.retries.insert(content, Retry { library, due_at, wait });
-        // The store that was open for serving goes in a moment: that is no trouble.
-        let why = why.filter(|_| wait >= TROUBLE_MIN);
-        if let (Some(why), Some(handle)) = (why, self.libraries.get(&library)) {
-            tracing::warn!(content = content.short(), why, "files of a library cannot be fetched now");
-            let _ = handle.inputs.send(LibraryInput::FetchTrouble(why)).await;
-        }
-    }
-
-    /// Begins again what came to nothing, once it has waited.
-    async fn retry(&mut self) {
-        let now = clock::moment();
-        for (content, retry) in &mut self.retries {
-            if retry.due_at.is_some_and(|at| at <= now) {
-                retry.due_at = None;
-                self.waiting.push_back((retry.library, *content));
-            }
-        }
-        self.start_fetches().await;
-    }
-
     /// Asks peers to serve those of the contents being fetched that are meant.
     async fn seek_all(&mut self, is_meant: impl Fn(&Joined) -> bool) {
         let fetching = self.joined.iter().filter(|(_, joined)| joined.is_fetching && is_meant(joined));
@@ -573,28 +417,6 @@ impl Contents {
         }
     }
 
-    /// A peer got wrong bytes from here, or the engine would have sent some: the file is read again.
-    async fn on_suspect(&mut self, content: ContentId, chunk: ChunkIndex) {
-        let Some(joined) = self.joined.get(&content) else { return };
-        let hash = joined.store.as_ref().and_then(|store| store.content_of(chunk));
-        let (Some(hash), Some(handle)) = (hash, self.libraries.get(&joined.library)) else { return };
-        let _ = handle.inputs.send(LibraryInput::Suspect(hash)).await;
-    }
-
-    /// What was wanted of a content is here. What is wanted since then is fetched by another opening.
-    fn on_completed(&mut self, content: ContentId) {
-        self.retries.remove(&content);
-        self.sought.remove(&content);
-        let Some(joined) = self.joined.get_mut(&content).filter(|joined| joined.is_fetching) else { return };
-        (joined.is_fetching, joined.used_at) = (false, clock::moment());
-        let mut wanted = self.wanted.remove(&content).unwrap_or_default();
-        wanted.retain(|hash| !joined.opened_for.contains(hash));
-        if !wanted.is_empty() {
-            self.waiting.push_back((joined.library, content));
-            self.wanted.insert(content, wanted);
-        }
-    }
-
     /// Chunk values of long files, which this node needs to serve the content later.
     fn remember_chunks(&mut self, library: LibraryKey, manifest: &Manifest) {
         let Some(handle) = self.libraries.get(&library) else { return };
@@ -603,32 +425,6 @@ impl Contents {
             opening::remember_chunks(&path, &manifest);
             Done::Over
         });
-    }
-
-    /// Tells the worker of files that are whole.
-    async fn report_whole(&mut self, content: ContentId) {
-        let Some(joined) = self.joined.get(&content) else { return };
-        let Some(store) = joined.store.clone() else { return };
-        let whole = store.take_whole();
-        if !whole.is_empty()
-            && let Some(joined) = self.joined.get_mut(&content)
-        {
-            joined.used_at = clock::moment();
-        }
-        let Some(joined) = self.joined.get(&content) else { return };
-        let Some(handle) = self.libraries.get(&joined.library).filter(|_| !whole.is_empty()) else { return };
-        let number = self.handed.entry(joined.library).or_default().files(&whole);
-        // A worker that has ended needs nothing more.
-        let _ = handle.inputs.send(LibraryInput::Arrived(whole, store, number)).await;
-    }
-
-    /// Tells the worker that all that was wanted of a content is there.
-    async fn report_completed(&mut self, content: ContentId) {
-        let Some(joined) = self.joined.get(&content) else { return };
-        if let (Some(store), Some(handle)) = (joined.store.clone(), self.libraries.get(&joined.library)) {
-            let number = self.handed.entry(joined.library).or_default().content(content);
-            let _ = handle.inputs.send(LibraryInput::Completed(content, store, number)).await;
-        }
     }
 
     async fn on_tick(&mut self) {
@@ -661,35 +457,6 @@ impl Contents {
     }
 }
 
-impl Joined {
-    fn on_server(&self, node: NodeId) {
-        self.servers.send_if_modified(|servers| {
-            let is_new = !servers.contains(&node) && servers.len() < LINKS_MAX;
-            if is_new {
-                servers.push(node);
-            }
-            is_new
-        });
-    }
-
-    fn new(library: LibraryKey, joining: u64, is_fetching: bool) -> Self {
-        Self {
-            library,
-            joining,
-            store: None,
-            files: 0,
-            is_fetching,
-            used_at: clock::moment(),
-            had_count: 0,
-            sought_at: None,
-            asking: Vec::new(),
-            opened_for: BTreeSet::new(),
-            store_trouble: None,
-            servers: watch::channel(Vec::new()).0,
-        }
-    }
-}
-
 /// The content whose joining an event is about.
 fn content_of(event: &NodeEvent) -> Option<ContentId> {
     match event {
@@ -707,10 +474,3 @@ fn content_of(event: &NodeEvent) -> Option<ContentId> {
 const TICK: Duration = Duration::from_millis(100);
 /// How often peers are asked again for what is being fetched: some came meanwhile, or got what they had not.
 const SEEK_INTERVAL: Duration = Duration::from_secs(5);
-/// What is fetched gives way to what waits, when nothing of it came for so long.
-const TURN: Duration = Duration::from_secs(120);
-/// How soon a fetch that came to nothing is tried again, at first and at most.
-const RETRY_MIN: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(5);
-/// A fetch that came to nothing so often that it waits for so long is a trouble.
-const TROUBLE_MIN: Duration = Duration::from_millis(400);

@@ -26,7 +26,10 @@ impl Standing {
         write("config.json", r#"{"port": 0, "listen": "127.0.0.1", "lan": false}"#);
         std::fs::create_dir(folder.path().join("files")).expect("a place");
         let mount = r#"{"dir": "files", "libpath": "/", "sync": true}"#;
-        write("libraries.json", &format!(r#"{{"Lib": {{"guid": "0011223344556677", "mounts": [{mount}]}}}}"#));
+        write(
+            "libraries.json",
+            &format!(r#"{{"Lib": {{"guid": "0011223344556677", "mounts": [{mount}]}}}}"#),
+        );
         let Started { mut desk, queues, node_task } =
             super::start(Daemon::prepare(folder.path()).expect("a daemon"));
         desk.apply().await;

@@ -393,12 +393,19 @@ mod tests {
         serving.learn_due();
         assert_eq!(serving.tasks.len(), 1);
         serving.tasks.join_next().await.expect("it runs").expect("it ends");
-        assert!(shared.rests(library, &listed, None), "the disk has no room for it: it is left alone for a while");
+        assert!(
+            shared.rests(library, &listed, None),
+            "the disk has no room for it: it is left alone for a while"
+        );
         let told = shared.state().faults.into_values().map(|fault| fault.detail).collect::<String>();
         assert!(told.contains("make space"), "{told}");
         make_due(&mut serving, PATIENCE);
         serving.learn_due();
-        assert_eq!((serving.tasks.len(), serving.unknown[&content].wait), (1, PATIENCE * 2), "it is tried again");
+        assert_eq!(
+            (serving.tasks.len(), serving.unknown[&content].wait),
+            (1, PATIENCE * 2),
+            "it is tried again"
+        );
         serving.tasks.join_next().await.expect("it runs").expect("it ends");
         assert_eq!(std::fs::read_dir(world.spool.path()).map_or(0, Iterator::count), 0);
         drop((serving, shared));

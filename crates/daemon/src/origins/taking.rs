@@ -234,8 +234,14 @@ mod tests {
             let files = (0..count).map(|number| file(&format!("/{number}.txt"), 1, hash(number)));
             let listed = Listed::new(files.collect(), None);
             let me = NodeId::from_bytes([1; 32]);
-            let comparing =
-                Comparing { shared: &shared, library, followed: &followed, listed: &listed, me, may_take: true };
+            let comparing = Comparing {
+                shared: &shared,
+                library,
+                followed: &followed,
+                listed: &listed,
+                me,
+                may_take: true,
+            };
             let compared = comparing.run().expect("it can be read");
             (compared.takes.len(), compared.has_more)
         };

@@ -179,7 +179,9 @@ fn space_that_is_to_stay_free_stays_free() {
     let dir = disk.path("lib");
     team.set('b', "subscriptions.json", &json!([{"guid": GUID, "localSyncDir": dir}]));
     ['a', 'b'].iter().for_each(|letter| team.start(*letter));
-    team.file("a/lib/big.bin", 30 * MIB);
+    // Whole at once: of a part of it there may be room enough.
+    team.file("a/big.bin", 30 * MIB);
+    fs::rename(team.path("a/big.bin"), team.path("a/lib/big.bin")).expect("a place");
     team.until("it is told", || team.status('b')["errors"].to_string().contains("free"));
     assert!(!dir.join("big.bin").exists());
     config["minFree"] = json!("1MB");

@@ -7,12 +7,17 @@
 //! engine), and where files go (the library's worker).
 
 mod filling;
+mod flow;
 mod handed;
+mod jobs;
 mod leaving;
 mod opening;
+mod steering;
 mod supply;
 
+pub(crate) use jobs::{Job, Jobs, JobsQuery, SteerFault};
 pub(crate) use opening::{check_free, check_is_inside};
+pub(crate) use steering::{Part, Steers};
 pub(crate) use supply::Lacking;
 pub use supply::Supply;
 
@@ -38,7 +43,9 @@ use crate::clock;
 use crate::library::{Input as LibraryInput, LibraryHandle};
 use crate::limits::{FETCHES_MAX, JOINED_MAX, LINKS_MAX};
 use crate::origins;
+use crate::transfers::{Action, Priority};
 use filling::Asking;
+use flow::Flow;
 use handed::Handed;
 use opening::{Assigned, Opened, Served};
 use supply::Sought;
@@ -64,6 +71,16 @@ pub(crate) enum Input {
     Serving { source: Source, contents: Vec<ContentId> },
     /// Whether the bytes of a file can come; `None` if nothing fetches them yet.
     Supply { file: ContentHash, reply: oneshot::Sender<Option<Supply>> },
+    /// What is fetched now.
+    Jobs { query: JobsQuery, reply: oneshot::Sender<Jobs> },
+    /// A part is fetched otherwise from now on, as somebody says.
+    Steer {
+        library: LibraryKey,
+        part: Part,
+        action: Option<Action>,
+        priority: Option<Priority>,
+        reply: oneshot::Sender<Result<(), SteerFault>>,
+    },
     /// The libraries there are.
     Libraries(BTreeMap<LibraryKey, LibraryHandle>),
 }
@@ -90,8 +107,12 @@ pub(crate) struct Contents {
     /// Contents that were left, until the engine says so as often: what it tells before that is of an earlier joining.
     leaving: BTreeMap<ContentId, u32>,
     waiting: VecDeque<(LibraryKey, ContentId)>,
-    /// What is wanted of each content that waits or is fetched.
-    wanted: BTreeMap<ContentId, BTreeSet<ContentHash>>,
+    /// What is wanted of each content that waits, is fetched or is held.
+    wanted: BTreeMap<ContentId, Wanted>,
+    /// How people steer single fetches.
+    steers: Steers,
+    /// Payload of the last seconds.
+    flow: Flow,
     /// What came and the workers may not have seen yet.
     handed: BTreeMap<LibraryKey, Handed>,
     /// What peers are asked for, and how far it came.
@@ -108,9 +129,18 @@ pub(crate) struct Contents {
     stopping: bool,
 }
 
+/// What is wanted of a content.
+struct Wanted {
+    library: LibraryKey,
+    /// Files that did not come yet, with their lengths; zero where that is not known.
+    files: BTreeMap<ContentHash, u64>,
+}
+
 /// When a fetch is tried again.
 struct Retry {
     library: LibraryKey,
+    /// For people.
+    why: Option<String>,
     /// `None` while it is tried.
     due_at: Option<Instant>,
     /// How long it waited last.
@@ -136,7 +166,7 @@ struct Joined {
     /// Links that asked before it was ready.
     asking: Vec<u64>,
     /// The files that its store was opened for; those that are wanted later need another opening.
-    opened_for: BTreeSet<ContentHash>,
+    opened_for: BTreeMap<ContentHash, u64>,
     /// What its store said when it failed.
     store_trouble: Option<String>,
     /// Peers that serve it. Whoever fills its store from older versions ends when this is dropped.
@@ -158,6 +188,7 @@ impl Contents {
         node: Node,
         outputs: mpsc::Sender<Output>,
         fetches: watch::Sender<origins::Fetches>,
+        steers: Steers,
     ) -> Self {
         Self {
             node,
@@ -168,6 +199,8 @@ impl Contents {
             leaving: BTreeMap::new(),
             waiting: VecDeque::new(),
             wanted: BTreeMap::new(),
+            steers,
+            flow: Flow::default(),
             handed: BTreeMap::new(),
             sought: BTreeMap::new(),
             lacking: watch::channel(BTreeMap::new()).0,
@@ -228,6 +261,12 @@ impl Contents {
                 // Who asked may be gone.
                 let _ = reply.send(self.supply(&file).await);
             }
+            Input::Jobs { query, reply } => {
+                let _ = reply.send(self.jobs(&query).await);
+            }
+            Input::Steer { library, part, action, priority, reply } => {
+                let _ = reply.send(self.steer(library, part, (action, priority)).await);
+            }
             Input::Libraries(libraries) => self.on_libraries(libraries).await,
         }
     }
@@ -246,13 +285,30 @@ impl Contents {
             // Another worker was handed nothing.
             known.zip(now).is_some_and(|(known, now)| now.inputs.same_channel(&known.inputs))
         });
+        let is_gone = |library: &&LibraryKey| !libraries.contains_key(*library);
+        for library in self.libraries.keys().filter(is_gone) {
+            self.steers.forget(*library, |_| true);
+        }
+        let is_paused = |library: &LibraryKey| self.libraries.get(library).map(|handle| handle.is_paused);
+        let other = |(library, handle): &(&LibraryKey, &LibraryHandle)| {
+            is_paused(library).is_some_and(|was| was != handle.is_paused)
+        };
+        let changed: Vec<LibraryKey> = libraries.iter().filter(other).map(|(library, _)| *library).collect();
         self.libraries = libraries;
+        for library in changed {
+            self.follow_steers_of(library).await;
+        }
     }
 
     /// Finds out which contents carry what is wanted.
     fn assign(&mut self, library: LibraryKey, wanted: BTreeMap<ContentHash, u64>, taken: u64) {
         let Some(handle) = self.libraries.get(&library) else { return };
-        let (path, joined) = (handle.index_path.clone(), self.wanted.keys().copied().collect());
+        let steered = self.steers.held().filter_map(|(_, part, _)| match part {
+            Part::Rest(content) => Some(content),
+            Part::File(_) => None,
+        });
+        let joined = self.wanted.keys().copied().chain(steered).collect();
+        let path = handle.index_path.clone();
         self.handed.entry(library).or_default().begin(taken);
         self.tasks
             .spawn_blocking(move || Done::Assigned(library, opening::assign(&path, &wanted, &joined), taken));
@@ -268,7 +324,7 @@ impl Contents {
         for content in lacking {
             let is_fetching = self.joined.get(&content).is_some_and(|joined| joined.is_fetching);
             let waits = self.waiting.iter().any(|(_, waiting)| *waiting == content);
-            if !is_fetching && !waits {
+            if !is_fetching && !waits && !self.is_resting(&library, &content) {
                 self.waiting.push_back((library, content));
             }
         }
@@ -278,7 +334,10 @@ impl Contents {
     /// What is fetched may be what nobody has any more: if nothing of it comes, others have their turn.
     async fn take_turns(&mut self) {
         let is_late = |joined: &Joined| joined.is_fetching && joined.used_at.elapsed() >= TURN;
-        if self.waiting.is_empty() || !self.joined.values().any(is_late) {
+        let resting = self.resting();
+        let has_late =
+            |(content, joined): (&ContentId, &Joined)| is_late(joined) && !resting.contains(content);
+        if self.waiting.is_empty() || !self.joined.iter().any(has_late) {
             return;
         }
         let snapshot = self.node.snapshot().await;
@@ -287,7 +346,9 @@ impl Contents {
             presence.map_or(0, |presence| presence.have_count)
         };
         let mut late = Vec::new();
-        for (content, joined) in self.joined.iter_mut().filter(|(_, joined)| is_late(joined)) {
+        let is_late =
+            |(content, joined): &(&ContentId, &mut Joined)| is_late(joined) && !resting.contains(content);
+        for (content, joined) in self.joined.iter_mut().filter(is_late) {
             let have_count = had(content);
             if have_count > joined.had_count {
                 (joined.had_count, joined.used_at) = (have_count, clock::moment());
@@ -308,18 +369,25 @@ impl Contents {
             Done::Over => {}
             Done::Assigned(library, assigned, taken) => {
                 let handed = self.handed.entry(library).or_default();
-                let unseen = |(content, mut hashes): (ContentId, BTreeSet<ContentHash>)| {
-                    hashes.retain(|hash| !handed.has_file(hash, taken));
+                let unseen = |(content, mut hashes): (ContentId, BTreeMap<ContentHash, u64>)| {
+                    hashes.retain(|hash, _| !handed.has_file(hash, taken));
                     (!hashes.is_empty()).then_some((content, hashes))
                 };
                 let assigned: Vec<_> = assigned.into_iter().filter_map(unseen).collect();
                 handed.end(taken);
                 for (content, hashes) in assigned {
-                    self.wanted.entry(content).or_default().extend(hashes);
+                    let wanted = self.wanted.entry(content);
+                    let wanted = wanted.or_insert_with(|| Wanted { library, files: BTreeMap::new() });
+                    for (hash, len) in hashes {
+                        let known = wanted.files.entry(hash).or_default();
+                        *known = len.max(*known);
+                    }
                     let is_retried = self.retries.get(&content).is_some_and(|retry| retry.due_at.is_some());
                     let is_fetching = self.joined.get(&content).is_some_and(|joined| joined.is_fetching);
                     let waits = self.waiting.iter().any(|(_, waiting)| *waiting == content);
-                    if !is_fetching && !waits && !is_retried {
+                    if self.is_resting(&library, &content) {
+                        self.open_resting(library, content);
+                    } else if !is_fetching && !waits && !is_retried {
                         self.waiting.push_back((library, content));
                     }
                 }
@@ -354,17 +422,23 @@ impl Contents {
             .spawn_blocking(move || Done::Served(content, joining, opening::manifest_of(&path, content)));
     }
 
-    /// The content that waited longest, of the library with the greatest priority.
+    /// The content that waited longest, of the library with the greatest priority, and of those there that somebody put first.
     fn next_waiting(&mut self) -> Option<(LibraryKey, ContentId)> {
-        let priority = |library: &LibraryKey| self.libraries.get(library).map(|handle| handle.priority);
+        let priority = |library: &LibraryKey, content: &ContentId| {
+            (
+                self.libraries.get(library).map(|handle| handle.priority),
+                std::cmp::Reverse(self.first_rank(library, content)),
+            )
+        };
         let waiting = self.waiting.iter().enumerate();
-        let (at, _) = waiting.max_by_key(|(at, (library, _))| (priority(library), std::cmp::Reverse(*at)))?;
+        let (at, _) = waiting
+            .max_by_key(|(at, (library, content))| (priority(library, content), std::cmp::Reverse(*at)))?;
         self.waiting.remove(at)
     }
 
     /// Begins fetches, as long as there is room.
     async fn start_fetches(&mut self) {
-        while self.joined.values().filter(|joined| joined.is_fetching).count() < FETCHES_MAX {
+        while self.moving().count() < FETCHES_MAX {
             let Some((library, content)) = self.next_waiting() else { return };
             // One that was served until now is opened anew, with what is wanted of it.
             let served = self.joined.remove(&content);
@@ -394,22 +468,23 @@ impl Contents {
         match manifest {
             Some(manifest) => self.open(library, content, manifest),
             None => {
-                let wanted = self.wanted.get(&content).cloned().unwrap_or_default();
+                let wanted = self.wanted_of(&content).into_keys().collect();
                 self.begin_fetch(content, origins::Fetch { library, manifest: None, wanted });
             }
         }
-        if is_fetching {
+        if is_fetching && !self.is_resting(&library, &content) {
             self.seek(library, content).await;
         }
     }
 
     fn open(&mut self, library: LibraryKey, content: ContentId, manifest: Manifest) {
         let Some(handle) = self.libraries.get(&library).cloned() else { return };
+        let wanted = self.wanted_of(&content);
         let Some(joined) = self.joined.get_mut(&content) else { return };
         joined.files = manifest.files().len();
-        let wanted = if joined.is_fetching { self.wanted.get(&content).cloned() } else { None };
-        let wanted = wanted.unwrap_or_default();
+        let wanted = if joined.is_fetching { wanted } else { BTreeMap::new() };
         joined.opened_for.clone_from(&wanted);
+        let wanted: BTreeSet<ContentHash> = wanted.into_keys().collect();
         let joining = joined.joining;
         if joined.is_fetching {
             // Before the store is open: who fills it from older versions waits for somebody who serves the content.
@@ -450,6 +525,8 @@ impl Contents {
         let store = Arc::new(opened.store);
         joined.store = Some(Arc::clone(&store));
         let asking = std::mem::take(&mut joined.asking);
+        self.learn_lens(content, &store);
+        self.rank(library, content).await;
         self.node.open_begun_store(content, store, (opened.durable, opened.wanted), kept).await;
         for link in asking {
             self.say(Output::Serving { link, library, contents: vec![content] }).await;
@@ -468,7 +545,7 @@ impl Contents {
         let before = self.retries.get(&content).map(|retry| retry.wait);
         let wait = before.map_or(RETRY_MIN, |wait| (wait * 2).min(RETRY_MAX));
         let due_at = Some(clock::moment() + wait);
-        self.retries.insert(content, Retry { library, due_at, wait });
+        self.retries.insert(content, Retry { library, why: why.clone(), due_at, wait });
         // The store that was open for serving goes in a moment: that is no trouble.
         let why = why.filter(|_| wait >= TROUBLE_MIN);
         if let (Some(why), Some(handle)) = (why, self.libraries.get(&library)) {
@@ -480,10 +557,17 @@ impl Contents {
     /// Begins again what came to nothing, once it has waited.
     async fn retry(&mut self) {
         let now = clock::moment();
-        for (content, retry) in &mut self.retries {
-            if retry.due_at.is_some_and(|at| at <= now) {
+        let is_due = |retry: &Retry| retry.due_at.is_some_and(|at| at <= now);
+        let due = self.retries.iter().filter(|(_, retry)| is_due(retry));
+        let due: Vec<(LibraryKey, ContentId)> =
+            due.map(|(content, retry)| (retry.library, *content)).collect();
+        for (library, content) in due {
+            // What is held is tried again when it goes on.
+            if self.is_resting(&library, &content) {
+                self.retries.remove(&content);
+            } else if let Some(retry) = self.retries.get_mut(&content) {
                 retry.due_at = None;
-                self.waiting.push_back((retry.library, *content));
+                self.waiting.push_back((library, content));
             }
         }
         self.start_fetches().await;
@@ -491,7 +575,7 @@ impl Contents {
 
     /// Asks peers to serve those of the contents being fetched that are meant.
     async fn seek_all(&mut self, is_meant: impl Fn(&Joined) -> bool) {
-        let fetching = self.joined.iter().filter(|(_, joined)| joined.is_fetching && is_meant(joined));
+        let fetching = self.moving().filter(|(_, joined)| is_meant(joined));
         let meant: Vec<(LibraryKey, ContentId)> =
             fetching.map(|(content, joined)| (joined.library, *content)).collect();
         for (library, content) in meant {
@@ -518,7 +602,9 @@ impl Contents {
             return;
         }
         if self.libraries.contains_key(&library) && self.served().count() < JOINED_MAX {
-            self.begin(library, content, false, vec![link]);
+            // What came of it is served, and stays.
+            let is_begun = self.wanted.contains_key(&content) && self.is_resting(&library, &content);
+            self.begin(library, content, is_begun, vec![link]);
         }
     }
 
@@ -580,12 +666,20 @@ impl Contents {
         self.sought.remove(&content);
         let Some(joined) = self.joined.get_mut(&content).filter(|joined| joined.is_fetching) else { return };
         (joined.is_fetching, joined.used_at) = (false, clock::moment());
-        let mut wanted = self.wanted.remove(&content).unwrap_or_default();
-        wanted.retain(|hash| !joined.opened_for.contains(hash));
-        if !wanted.is_empty() {
-            self.waiting.push_back((joined.library, content));
-            self.wanted.insert(content, wanted);
+        self.flow.forget(&content);
+        let library = joined.library;
+        let opened_for = std::mem::take(&mut joined.opened_for);
+        if let Some(mut wanted) = self.wanted.remove(&content) {
+            wanted.files.retain(|hash, _| !opened_for.contains_key(hash));
+            if !wanted.files.is_empty() {
+                self.waiting.push_back((library, content));
+                self.wanted.insert(content, wanted);
+            }
         }
+        if !self.wanted.contains_key(&content) {
+            self.steers.forget(library, |part| *part == Part::Rest(content));
+        }
+        self.stop_waiting_for_held();
     }
 
     /// Chunk values of long files, which this node needs to serve the content later.
@@ -607,6 +701,8 @@ impl Contents {
             && let Some(joined) = self.joined.get_mut(&content)
         {
             joined.used_at = clock::moment();
+            let library = joined.library;
+            self.on_whole(library, content, &whole);
         }
         let Some(joined) = self.joined.get(&content) else { return };
         let Some(handle) = self.libraries.get(&joined.library).filter(|_| !whole.is_empty()) else { return };
@@ -676,7 +772,7 @@ impl Joined {
             had_count: 0,
             sought_at: None,
             asking: Vec::new(),
-            opened_for: BTreeSet::new(),
+            opened_for: BTreeMap::new(),
             store_trouble: None,
             servers: watch::channel(Vec::new()).0,
         }

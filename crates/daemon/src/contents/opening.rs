@@ -15,7 +15,7 @@ use swarm_sync::ContentHash;
 use crate::library::{FetchedFolder, LibraryHandle, content_files};
 
 /// Which files are to come with which content.
-pub(super) type Assigned = BTreeMap<ContentId, BTreeSet<ContentHash>>;
+pub(super) type Assigned = BTreeMap<ContentId, BTreeMap<ContentHash, u64>>;
 
 /// What is needed to serve a content.
 pub(super) struct Served {
@@ -37,12 +37,12 @@ pub(super) fn assign(
 ) -> Assigned {
     let mut assigned = Assigned::new();
     let found = LibraryBook::open(index).and_then(|book| {
-        for hash in wanted.keys() {
+        for (hash, len) in wanted {
             let carriers = book.carriers_of(hash)?;
             let chosen =
                 carriers.iter().find(|content| fetched.contains(content) || assigned.contains_key(content));
             if let Some(content) = chosen.or(carriers.first()).copied() {
-                assigned.entry(content).or_default().insert(*hash);
+                assigned.entry(content).or_default().insert(*hash, *len);
             }
         }
         Ok(())
@@ -121,6 +121,14 @@ pub(super) fn remove_leftovers(fetched: &Path, used: &BTreeSet<ContentId>) {
         if content.is_some_and(|content| !used.contains(&content)) {
             let _ = std::fs::remove_dir_all(folder.path());
         }
+    }
+}
+
+/// Removes what came of one content that nobody wants here.
+pub(super) fn remove_leftover(fetched: &Path, content: ContentId) {
+    let folder = fetched.join(content.to_string());
+    if check_is_inside(&folder).is_ok() {
+        let _ = std::fs::remove_dir_all(folder);
     }
 }
 

@@ -93,7 +93,8 @@ pub(super) fn start(daemon: Daemon) -> Started {
     tasks.spawn(origins_task.run(origins_settings));
     let (engine_events, engine_queue) = mpsc::channel(QUEUE);
     tasks.spawn(sort_events(node_events, engine_events, found));
-    let contents_task = Contents::new(node.clone(), contents_outputs, fetches);
+    let contents_task =
+        Contents::new(node.clone(), contents_outputs, fetches, contents::Steers::read(&state));
     let lacking = contents_task.lacking();
     tasks.spawn(contents_task.run(contents_queue, engine_queue));
     tasks.spawn(control.serve(asker.clone(), ending.clone(), tasks.clone()));

@@ -68,9 +68,9 @@ export function makeWorld(options = {}) {
       library.percent = (Math.floor((library.files_here / library.files) * 1000) / 10).toFixed(1);
       library.eta_seconds = Math.round((library.files - library.files_here) / 5);
     }
-    peers[0].received += rates[0] / 3;
-    peers[2].received += rates[0] / 4;
-    peers[0].sent += rates[1] / 3;
+    peers[0].received += Math.round(rates[0] / 3);
+    peers[2].received += Math.round(rates[0] / 4);
+    peers[0].sent += Math.round(rates[1] / 3);
   }
 
   function status() {

@@ -1,5 +1,6 @@
 //! Files that are on their way, as the API tells and steers them: with a peer that sends slowly.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -119,4 +120,35 @@ fn a_cancelled_file_is_left_out_here_alone_until_it_is_resumed() {
     site.team
         .within(Duration::from_secs(120), "it comes after all", || site.team.is_there("b/lib/other.mov"));
     site.team.until_same("ab");
+}
+
+#[test]
+fn a_library_that_is_paused_fetches_nothing_more_of_what_had_begun() {
+    let site = slow(&["film.mov"]);
+    until(&site, "film.mov", "comes", |found| found["bytes_here"] != 0);
+    let library = format!("/api/v1/libraries/{GUID}");
+    let pause = |paused: bool| {
+        site.ask_as("adam", Ask::new("PATCH", &library).json(&json!({"paused": paused}))).expect(204)
+    };
+    pause(true);
+    let paused = until(&site, "film.mov", "is paused", |found| found["state"] == "paused");
+    assert_eq!(paused["why"], json!({"reason": "library_paused"}));
+    // At the rate of the peer some megabytes would come in that time.
+    let last = RefCell::new((Value::Null, now()));
+    site.team.until("its bytes stand still", || {
+        let came = transfer(&site, "film.mov").unwrap_or_default()["bytes_here"].clone();
+        let mut last = last.borrow_mut();
+        if last.0 != came {
+            *last = (came, now());
+        }
+        last.1.elapsed() > Duration::from_secs(3)
+    });
+    assert!(!site.team.is_there("b/lib/film.mov"));
+    pause(false);
+    site.team.within(Duration::from_secs(120), "it is here", || site.team.is_there("b/lib/film.mov"));
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test waits for processes")]
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
 }

@@ -10,8 +10,11 @@ use swarm_engine::ContentSnapshot;
 /// Payload of contents, as it was seen now and then.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
-    seen: BTreeMap<ContentId, VecDeque<(Instant, BTreeMap<NodeId, u64>)>>,
+    seen: BTreeMap<ContentId, VecDeque<Seen>>,
 }
+
+/// When it was looked, and what had come by then, by the peer that sent it.
+type Seen = (Instant, BTreeMap<NodeId, u64>);
 
 impl Flow {
     /// Notes what came of each content until now.
@@ -19,9 +22,8 @@ impl Flow {
         self.seen.retain(|content, _| contents.binary_search_by_key(content, |known| known.content).is_ok());
         for known in contents.iter().filter(|known| !known.received.is_empty()) {
             let seen = self.seen.entry(known.content).or_default();
-            let is_less = |(_, before): &(Instant, BTreeMap<NodeId, u64>)| {
-                before.values().sum::<u64>() > known.received.values().sum::<u64>()
-            };
+            let is_less =
+                |(_, before): &Seen| before.values().sum::<u64>() > known.received.values().sum::<u64>();
             // It was left, and joined again.
             if seen.back().is_some_and(is_less) {
                 seen.clear();

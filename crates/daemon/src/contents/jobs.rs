@@ -395,7 +395,7 @@ impl Contents {
         let joined = self.joined.get(&job.content).filter(|joined| joined.is_fetching);
         let Some(store) = joined.and_then(|joined| joined.store.as_ref()) else { return Vec::new() };
         if !self.wanted.contains_key(&job.content) {
-            return vec![0..store.manifest().geometry().chunk_count()];
+            return std::iter::once(0..store.manifest().geometry().chunk_count()).collect();
         }
         let is_of_job =
             |file: &(ContentHash, u64)| self.steers.part_of(job.library, job.content, *file).0 == job.part;

@@ -547,7 +547,7 @@ fn a_map_says_which_chunks_are_here_and_which_a_peer_has_and_is_asked_for() {
     let manifest = one_file(400);
     let (mut single, mut requests) = fetch(&manifest);
     let query = |chunks, cells_max| MapQuery { content: manifest.id(), chunks, cells_max, peers_max: 8 };
-    let all = |cells_max| query(vec![0..u32::MAX], cells_max);
+    let all = |cells_max| query(std::iter::once(0..u32::MAX).collect(), cells_max);
     let map = |single: &Single, query| single.engine.survey().chunk_map(&query).expect("a map");
     let before = map(&single, all(400));
     assert_eq!((before.chunk_count, before.here_count, before.wanted_len), (400, 0, 400 << 14));

@@ -101,6 +101,51 @@ test("what moves now is told by library and by peer, and a paused library does n
   await close();
 });
 
+test("a file on its way shows its chunks and sources, and is paused, resumed, cancelled and put first", async () => {
+  const { page, wrong, close } = await open();
+  await login(page, mock.address, "#/transfers");
+  const job = (name) => page.locator(".job", { hasText: name });
+  const first = job("Harbour at dawn");
+  await first.getByText("As fast as the limit of this machine allows").waitFor();
+  assert.match(await first.innerText(), /5\.30\u00a0GB of 8\.60\u00a0GB · 41\.2\u00a0MB\/s · 1 minute left/);
+  await page.getByText("2 further transfers are not shown.").waitFor();
+  // By the keyboard alone.
+  await page.getByRole("button", { name: "Chunks and sources of Harbour" }).focus();
+  await page.keyboard.press("Enter");
+  await first.locator(".strip").first().waitFor();
+  assert.deepEqual(await first.locator(".heat-name").evaluateAll((all) => all.map((each) => each.textContent.slice(0, 10))), ["this machi", "bob", "datacentre", "eveU+202E<"]);
+  assert.match(await first.locator(".strip").nth(2).getAttribute("aria-label"), /^datacentre has \d+ of 513 chunks and is asked for 16\.0\u00a0MB$/);
+  assert.ok((await first.locator(".strip rect").count()) < 60, "cells of one shade are one rectangle");
+  assert.deepEqual(await axe(page), []);
+  await page.screenshot({ path: `${SHOTS}/transfer-open.png`, fullPage: true });
+  await first.getByLabel("Priority").selectOption("low");
+  await page.getByRole("button", { name: "Pause Harbour" }).click();
+  await first.getByText("Paused until you resume it.").waitFor();
+  assert.equal(await first.getByLabel("Priority").inputValue(), "low");
+  await page.getByRole("button", { name: "Resume Harbour" }).click();
+  await first.getByText("Receiving").waitFor();
+  await page.getByRole("button", { name: "Cancel Pier" }).click();
+  await page.getByText("It is not fetched to this machine.").waitFor();
+  assert.deepEqual(await axe(page), []);
+  await page.getByRole("button", { name: "Cancel transfer" }).click();
+  await job("Pier").getByText("Not fetched to this machine until you resume it.").waitFor();
+  assert.equal(await page.locator(".job", { hasText: "gpj.mov" }).locator(".code-point").first().innerText(), "U+202E");
+  await control("full");
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+test("who may only look sees transfers and steers none", async () => {
+  const { page, wrong, close } = await open();
+  await login(page, mock.address, "#/transfers", "viewer");
+  const pause = page.getByRole("button", { name: "Pause Harbour" });
+  await pause.waitFor();
+  assert.ok(await pause.isDisabled());
+  assert.match(await pause.getAttribute("title"), /role|administrators/);
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
 test("files are uploaded by the button and by drop, and nothing is replaced unasked", async () => {
   const { page, wrong, close } = await open();
   await login(page, mock.address, "#/files/scans");

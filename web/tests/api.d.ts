@@ -38,7 +38,7 @@ interface Entry {
 interface LinkMade { id: string; url: string; urls: string[]; expires_at_ms: number }
 interface LinkLine { id: string; path: string; user: string; once: boolean; made_at_ms: number; expires_at_ms: number }
 interface TreePage { entries: Entry[]; next: string | null; total: number | null }
-type Supply = { state: "coming" | "failing" } | { state: "asked" | "nobody"; seconds: number } | { state: "queued"; ahead: number };
+type Supply = { state: "coming" | "failing" | "paused" | "cancelled" } | { state: "asked" | "nobody"; seconds: number } | { state: "queued"; ahead: number };
 interface Dispute { path: string; versions: VersionLine[] }
 interface VersionLine { author: string; seq: number; kind: string; len: number; blake3: string | null; wins: boolean }
 interface Explanation {
@@ -67,6 +67,19 @@ interface Verified { files: number; len: number; bad: string[]; changed: number;
 interface User { user: string; role: Role | null; libraries: Record<string, Role> }
 interface ProposedUser { name: string; role: Role; by: string }
 interface Settings { config: Record<string, any>; file: string; needs_restart: string[] }
+
+type TransferState = "fetching" | "opening" | "queued" | "failing" | "paused" | "cancelled";
+type SlowReason = { reason: "paused" | "cancelled" | "library_paused" | "choked" | "stalled" | "disk" | "one_peer" } | { reason: "queued"; ahead: number }
+  | { reason: "asked" | "nobody"; seconds: number } | { reason: "limited"; bytes_per_sec: number; of_library: boolean } | { reason: "failing"; detail: string };
+interface Transfer {
+  id: string; library: string; library_name: string; path: string; files: number; bytes: number; bytes_here: number; bytes_coming: number; chunks: number;
+  chunks_here: number; state: TransferState; priority: "low" | "normal" | "high"; rate: number; eta_seconds: number | null; why: SlowReason | null; peers: number;
+}
+interface TransferList { transfers: Transfer[]; further: number }
+interface TransferSource {
+  node: string; rate: number; bytes_asked: number; chunks: number; is_choked: boolean; is_stalled: boolean; has: number[]; asked: number[];
+}
+interface TransferDetail extends Transfer { here: number[]; sources: TransferSource[]; further_sources: number }
 
 interface VNode { tag: string; props: Record<string, any>; children: VNode[]; key: any; text: string; el: Node | null }
 type Child = VNode | string | number | null | undefined | false | Child[];

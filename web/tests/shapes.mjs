@@ -16,6 +16,7 @@ const ASKED = [
   "GET /api/v1/libraries/frames/tree?limit=3", "GET /api/v1/libraries/scans/log?limit=200", "GET /api/v1/libraries/scans/explain?path=notes.md", "GET /api/v1/libraries/scans/explain?path=schedule.txt",
   "GET /api/v1/libraries/scans/explain?path=Rough%20cut%203.mp4", "GET /api/v1/libraries/scans/versions?path=notes.md", "GET /api/v1/libraries/scans/conflicts", "GET /api/v1/libraries/frames/conflicts",
   "GET /api/v1/libraries/scans/texts?path=schedule.txt", "GET /api/v1/libraries/scans/authors", "GET /api/v1/approvals?all=true", "GET /api/v1/peers", "GET /api/v1/users", "GET /api/v1/users/proposed", "GET /api/v1/settings",
+  "GET /api/v1/transfers", "GET /api/v1/transfers/{transfer}", ["POST /api/v1/transfers/{transfer}", { action: "pause", priority: "high" }],
   ["POST /api/v1/libraries/scans/links", { path: "notes.md", seconds: 60, once: true }], "GET /api/v1/libraries/scans/links", "DELETE /api/v1/libraries/scans/links/link0",
   ["POST /api/v1/libraries/scans/locks", { path: "notes.md", seconds: 60, why: "" }], ["POST /api/v1/libraries/scans/resolve", { path: "schedule.txt", choice: "keep-both" }],
   ["POST /api/v1/libraries/scans/restore", { path: "notes.md", run: "2026-11-28T10-12" }], ["POST /api/v1/libraries/scans/undo", {}], ["POST /api/v1/libraries/scans/sync", {}], ["POST /api/v1/libraries/scans/verify", {}],
@@ -60,6 +61,7 @@ try {
     const value = JSON.parse(text);
     wrong.push(...differences(document, schema, value, what));
     if (what.includes("/approvals?")) known.proposal = value.proposals[0].id;
+    if (what.endsWith("/transfers")) known.transfer ??= value.transfers[0].id;
     if (what.endsWith("/peers")) known.peer ??= value.peers?.[0].node;
   }
   assert.deepEqual(wrong, []);

@@ -1,5 +1,7 @@
 // What the mock daemon knows: three libraries, peers, conflicts, proposals, users, and names chosen by strangers.
 
+import { makeTransfers } from "./transfers.js";
+
 const DAY = 86_400_000;
 const hex = (seed) => Array.from({ length: 64 }, (_, index) => ((seed * 31 + index * 17 + seed * index * 7) % 16).toString(16)).join("");
 const SELF = hex(1);
@@ -50,6 +52,7 @@ export function makeWorld(options = {}) {
     zone: "studio", limits: { up: "20MB/s", down: "50MB/s" }, minFree: "5GB", metrics: "127.0.0.1:9433", allowPlainHttp: false,
   };
   let rates = [0, 0];
+  const transfers = makeTransfers({ SELF, BOB, DATA, EVE, hex });
   /** Whether it listens on loopback alone. */
   let isAlone = false;
 
@@ -65,9 +68,9 @@ export function makeWorld(options = {}) {
       library.percent = (Math.floor((library.files_here / library.files) * 1000) / 10).toFixed(1);
       library.eta_seconds = Math.round((library.files - library.files_here) / 5);
     }
-    peers[0].received += rates[0] / 3;
-    peers[2].received += rates[0] / 4;
-    peers[0].sent += rates[1] / 3;
+    peers[0].received += Math.round(rates[0] / 3);
+    peers[2].received += Math.round(rates[0] / 4);
+    peers[0].sent += Math.round(rates[1] / 3);
   }
 
   function status() {
@@ -128,6 +131,7 @@ export function makeWorld(options = {}) {
     const library = libraries.find((each) => each.guid === id);
     if (area === "node") return [200, { node: SELF, name: "anna-laptop", version: "0.1.0", address: `${SELF}@192.168.1.20:8000`, folder: "/home/anna/swarm", fingerprint: "7C:0E:51:9A:D2:33:4B:F0:81:6E:A9:1D:57:20:C4:BB:E8:3F:06:94:7A:D1:65:28:FC:12:9B:40:E7:5D:83:AF", uptime_seconds: 11_520 }];
     if (area === "status") return [200, status()];
+    if (area === "transfers") return options.empty ? [200, { transfers: [], further: 0 }] : transfers(method, id, body);
     if (area === "libraries" && method === "POST" && !id) {
       libraries = [...libraries, { ...blank(body.name, body.name.toLowerCase()), mounts: body.dir ? [{ dir: body.dir, libpath: "/", sync: true }] : [] }];
       trees[body.name.toLowerCase()] = [];

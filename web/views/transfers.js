@@ -1,25 +1,30 @@
-//! What moves now: libraries whose files come, peers that are behind, and the rate of each peer. The daemon tells of libraries and peers, not of
-//! single files: those that are still to come are marked in the list of files.
+//! What moves now: each file that comes, libraries that are not whole, peers that are behind, and the rate of each peer.
 
 import { h, icon } from "../parts/dom.js";
 import { bytes, duration, name, percent, plainName, rate } from "../parts/format.js";
 import { t, tx } from "../parts/i18n.js";
 import { bar, empty, pageHead, skeleton } from "../parts/pieces.js";
 import { filesHash, peerRates, state } from "../parts/state.js";
+import { Jobs } from "./jobs.js";
 
 /** @returns {import("../app.js").View} */
 export function open() {
-  return { draw: () => (state.status ? page(state.status) : [pageHead({ title: t("nav.transfers") }), skeleton(3, "tall")]) };
+  const jobs = new Jobs();
+  return {
+    draw: () => (state.status ? page(state.status, jobs) : [pageHead({ title: t("nav.transfers") }), skeleton(3, "tall")]),
+    close: () => jobs.close(),
+  };
 }
 
-/** @param {Status} status */
-function page(status) {
+/** @param {Status} status @param {Jobs} jobs */
+function page(status, jobs) {
   const coming = status.libraries.filter((library) => library.files_here < library.files && !isStill(library));
   const going = status.peers.filter((peer) => peer.connected).flatMap((peer) => peer.libraries.filter((each) => isBehind(each, status)).map((each) => ({ peer, each })));
   const linked = status.peers.filter((peer) => peer.connected);
   return [
     pageHead({ title: t("nav.transfers"), text: t("transfers.text", { down: rate(status.rate_down), up: rate(status.rate_up) }) }),
-    coming.length + going.length === 0 && empty({ icon: "check", title: t("transfers.none.title"), text: t("transfers.none.text") }),
+    jobs.draw(),
+    coming.length + going.length + jobs.count === 0 && empty({ icon: "check", title: t("transfers.none.title"), text: t("transfers.none.text") }),
     coming.length > 0 && h("section", { key: "coming" }, h("h2.section", null, t("transfers.coming"), h("span.count", null, String(coming.length))),
       h("ul.card.line-list", null, coming.map((library) => incoming(library, status)))),
     going.length > 0 && h("section", { key: "going" }, h("h2.section", null, t("transfers.going"), h("span.count", null, String(going.length))),

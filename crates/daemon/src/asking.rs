@@ -67,6 +67,6 @@ impl Asker {
     }
 }
 
-fn stopping() -> Reply {
+pub(crate) fn stopping() -> Reply {
     Reply::failed(Category::Interrupted, "the daemon is stopping")
 }

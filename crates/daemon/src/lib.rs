@@ -22,6 +22,7 @@ mod asking;
 mod control;
 mod protocol;
 mod status;
+mod transfers;
 
 mod metrics;
 mod page;
@@ -52,3 +53,6 @@ pub use status::{
 };
 pub use swarm_index::ProposalEnd;
 pub use swarm_link::own_addresses;
+pub use transfers::{
+    Action, Priority, SlowReason, TransferDetail, TransferList, TransferPeer, TransferState, TransferView,
+};

@@ -75,3 +75,13 @@ pub(crate) const LABEL_LEN_MAX: usize = 128;
 pub(crate) const TROUBLE_LEN_MAX: usize = 1024;
 /// Wait before the pages try an address again that was taken.
 pub(crate) const PAGE_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// Bytes of a file from which on it is a transfer of its own; shorter ones of a commit are one together.
+pub(crate) const FILE_JOB_LEN_MIN: u64 = 16 << 20;
+/// Transfers that have a pause, a skip or a priority of their own.
+pub(crate) const STEERED_MAX: usize = 1024;
+/// Transfers that are listed; the others are counted.
+pub const TRANSFERS_LISTED_MAX: usize = 256;
+/// Cells of the map of a transfer.
+pub const MAP_CELLS_MAX: u32 = 256;
+/// Peers on the map of a transfer; the others are counted.
+pub const MAP_PEERS_MAX: usize = 32;

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::library::Answer;
 use crate::status::Status;
+use crate::transfers::{Action, Priority, TransferDetail, TransferView};
 
 /// What a command asks of the daemon.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -145,6 +146,22 @@ pub enum Request {
         /// Only say what that would be.
         is_rehearsal: bool,
     },
+    /// What is fetched now.
+    Transfers,
+    /// One of these, with the chunks that each peer has.
+    Transfer {
+        /// Its id.
+        id: String,
+    },
+    /// A transfer goes on otherwise.
+    Steer {
+        /// Its id.
+        id: String,
+        /// What is done with it.
+        action: Option<Action>,
+        /// Its turn among the transfers of its library.
+        priority: Option<Priority>,
+    },
     /// Puts an advisory lock on a path, or ends it.
     Lock {
         /// The library's name or GUID.
@@ -176,6 +193,15 @@ pub enum Reply {
         /// What each says.
         answers: BTreeMap<String, Answer>,
     },
+    /// What is fetched now, and how many transfers of each library, by GUID, are not in the list.
+    Transfers {
+        /// In the order of their turns.
+        transfers: Vec<TransferView>,
+        /// Those that are not in the list.
+        further: BTreeMap<String, u64>,
+    },
+    /// One transfer.
+    Transfer(Box<TransferDetail>),
     /// Users that trusted peers propose.
     ProposedUsers {
         /// In no order.

@@ -11,6 +11,7 @@ use swarm_core::wire::RequestId;
 use super::input::{Kept, Order};
 use super::io::{Extent, LinkId};
 use super::picker::Picker;
+use super::ranks::{Ranks, by_chunk};
 
 /// What is known of one chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +122,21 @@ impl Chunks {
         chunks.first_not_durable = 0;
         chunks.move_window();
         chunks
+    }
+
+    /// Chunks are picked in the order of these ranks from now on.
+    pub(super) fn rank(&mut self, ranks: &Ranks) {
+        let geometry = self.manifest.geometry();
+        let is_queued = |chunk: &ChunkIndex| self.states[chunk.get() as usize] == ChunkState::Queued;
+        let queued = geometry.chunks().filter(is_queued);
+        let queued: Vec<(ChunkIndex, bool)> =
+            queued.map(|chunk| (chunk, self.partials.contains_key(&chunk.get()))).collect();
+        self.picker.rank(geometry, by_chunk(ranks, geometry.chunk_count()), queued);
+    }
+
+    /// Bytes that are here of a chunk that is not whole.
+    pub(super) fn kept_len(&self, chunk: ChunkIndex) -> u32 {
+        self.partials.get(&chunk.get()).map_or(0, |partial| partial.kept.covered_len())
     }
 
     /// Takes over what the store has of chunks that are wanted. What would make a chunk whole, or reaches past it, is not believed.

@@ -14,6 +14,7 @@ use super::content::ContentTotals;
 use super::input::ChunkVerdict;
 use super::io::LinkId;
 use super::pipeline::OpenRequest;
+use super::ranks::Ranks;
 use super::shares::Shares;
 
 /// The downloads of all contents that this node takes part in.
@@ -31,6 +32,9 @@ pub(super) struct Download {
     pub(super) chunks: Option<Box<Chunks>>,
     pub(super) availability: Availability,
     pub(super) totals: ContentTotals,
+    /// Payload by the peer that sent it.
+    received: BTreeMap<NodeId, u64>,
+    ranks: Ranks,
 }
 
 /// What a check comes to.
@@ -58,6 +62,7 @@ impl Downloads {
     pub(super) fn open(&mut self, content: ContentId, mut chunks: Chunks) -> bool {
         let Some(download) = self.by_content.get_mut(&content) else { return false };
         download.availability.count_in(&mut chunks);
+        chunks.rank(&download.ranks);
         download.chunks = Some(Box::new(chunks));
         true
     }
@@ -109,6 +114,26 @@ impl Downloads {
 
     pub(super) fn totals(&self, content: ContentId) -> ContentTotals {
         self.by_content.get(&content).map(|download| download.totals).unwrap_or_default()
+    }
+
+    /// Payload that came of a content, by the peer that sent it.
+    pub(super) fn received(&self, content: ContentId) -> Option<&BTreeMap<NodeId, u64>> {
+        Some(&self.by_content.get(&content)?.received)
+    }
+
+    pub(super) fn count_received(&mut self, content: ContentId, node: NodeId, len: u32) {
+        if let Some(download) = self.by_content.get_mut(&content) {
+            *download.received.entry(node).or_default() += u64::from(len);
+        }
+    }
+
+    /// Chunks of a content are fetched in the order of these ranks from now on.
+    pub(super) fn rank(&mut self, content: ContentId, ranks: Ranks) {
+        let Some(download) = self.by_content.get_mut(&content) else { return };
+        if let Some(chunks) = &mut download.chunks {
+            chunks.rank(&ranks);
+        }
+        download.ranks = ranks;
     }
 
     pub(super) fn count_sent(&mut self, content: ContentId, len: u64) {
@@ -178,7 +203,14 @@ impl Downloads {
 impl Download {
     /// Of a content whose store is not open.
     fn new(handle: Handle, availability: Availability) -> Self {
-        Self { handle, chunks: None, availability, totals: ContentTotals::default() }
+        Self {
+            handle,
+            chunks: None,
+            availability,
+            totals: ContentTotals::default(),
+            received: BTreeMap::new(),
+            ranks: Ranks::new(),
+        }
     }
 
     /// A request is over: what it did not bring is queued again, and what it brought without need is counted.

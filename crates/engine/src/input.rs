@@ -11,6 +11,7 @@ use swarm_core::trust::{AccessTable, Role};
 use swarm_core::wire::{DeclineReason, Message, RequestId};
 
 use super::io::{LinkId, UploadEnd};
+use super::ranks::Ranks;
 use super::refusal::Refusal;
 use super::shares::ShareId;
 use super::violation::Violation;
@@ -39,6 +40,9 @@ pub enum Input {
         /// Payload, bytes a second; `None` for no limit.
         down: Option<Rate>,
     },
+    /// Which chunks of a content are fetched before others and which are held back, from its join until it is left; before or after its store
+    /// is open. What was said before is forgotten.
+    Rank { content: ContentId, ranks: Ranks },
     /// The store of a content is open (after [`Event::ManifestComplete`](super::Event::ManifestComplete) or with `Join`).
     StoreOpened {
         content: ContentId,

@@ -14,6 +14,7 @@ mod violation;
 
 mod access;
 mod accusations;
+mod chunk_map;
 mod fetch;
 mod leave;
 mod links;
@@ -36,6 +37,7 @@ mod chunks;
 mod download;
 mod picker;
 mod pipeline;
+mod ranks;
 mod rate;
 mod reassignment;
 mod shares;
@@ -70,10 +72,12 @@ use sessions::Sessions;
 use transfer::Transfer;
 use turn::Turn;
 
+pub use chunk_map::{ChunkMap, MapQuery, PeerRow};
 pub use content::ContentTotals;
 pub use input::{ChunkVerdict, DialFailure, Input, Join, Kept, Order, Patience, Purpose, Reread};
 pub use io::{Bottleneck, CloseReason, Event, Extent, FetchFailure, LinkId, Output, RunRequest, UploadEnd};
 pub use peers::{PeerStanding, PeerTotals};
+pub use ranks::{Rank, Ranks};
 pub use refusal::{Refusal, RefusalCause};
 pub use reputation::Reputation;
 pub use shares::ShareId;
@@ -146,6 +150,7 @@ impl Engine {
                 self.transfer.downloads.shares.limit(self.turn.now, share, down);
                 self.transfer.fill_all(&mut self.turn);
             }
+            Input::Rank { content, ranks } => self.transfer.rank(&mut self.turn, content, ranks),
             Input::StoreOpened { content, durable, wanted, kept } => {
                 self.on_store_opened(content, (&durable, &wanted), kept)
             }

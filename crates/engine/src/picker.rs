@@ -1,4 +1,4 @@
-//! Which chunk to ask for next. Invariant: exactly the queued chunks stand in the order, each under its current key.
+//! Which chunk to ask for next. Invariant: exactly the queued chunks that are not held back stand in the order, each under its current key.
 //! Policy is [`Picker::key`] and nothing else. Knows no peers, only how many have a chunk.
 
 use std::collections::BTreeSet;
@@ -7,11 +7,15 @@ use swarm_core::base::limits::RUN_LEN_TARGET;
 use swarm_core::base::{Bitfield, mix};
 use swarm_core::manifest::{ChunkIndex, Geometry};
 
+use super::ranks::Rank;
+
 /// The queue of chunks that no peer has been asked for.
 #[derive(Debug)]
 pub(super) struct Picker {
     is_sequential: bool,
     salt_seed: u64,
+    /// Of each chunk; empty while all are normal.
+    ranks: Vec<Rank>,
     /// Peers that have each chunk, not counting those that have all.
     availability: Vec<u16>,
     /// Peers that had all chunks when they said so.
@@ -25,6 +29,8 @@ pub(super) struct Picker {
 /// The order of requests. The fields are compared from the first to the last; the smallest key comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
+    /// As the product wants it.
+    rank: Rank,
     /// Nothing of it is on disk: what is begun comes first.
     is_fresh: bool,
     /// Peers that have it, without those that have everything: the rarest first.
@@ -40,6 +46,7 @@ impl Picker {
         Self {
             is_sequential,
             salt_seed,
+            ranks: Vec::new(),
             availability: vec![0; chunk_count as usize],
             everywhere: 0,
             order: BTreeSet::new(),
@@ -48,8 +55,39 @@ impl Picker {
         }
     }
 
-    /// Puts a chunk in the queue.
+    /// Ranks each chunk; an empty list says that all are normal. `queued` are all chunks that no peer is asked for, and whether they are begun.
+    pub(super) fn rank(&mut self, geometry: &Geometry, ranks: Vec<Rank>, queued: Vec<(ChunkIndex, bool)>) {
+        self.ranks = ranks;
+        self.order.clear();
+        let chunk_count = self.queued.len();
+        (self.queued, self.begun) = (Bitfield::new(chunk_count), Bitfield::new(chunk_count));
+        for (chunk, is_begun) in queued {
+            self.queue(geometry, chunk, is_begun);
+        }
+    }
+
+    /// The rank of what is asked for next; normal if nothing is.
+    pub(super) fn first_rank(&self) -> Rank {
+        if self.ranks.is_empty() {
+            return Rank::Normal;
+        }
+        self.order.first().map_or(Rank::Normal, |key| key.rank)
+    }
+
+    /// Whether a chunk is held back.
+    pub(super) fn is_held(&self, chunk: ChunkIndex) -> bool {
+        self.rank_of(chunk) == Rank::Held
+    }
+
+    fn rank_of(&self, chunk: ChunkIndex) -> Rank {
+        self.ranks.get(chunk.get() as usize).copied().unwrap_or_default()
+    }
+
+    /// Puts a chunk in the queue, unless it is held back.
     pub(super) fn queue(&mut self, geometry: &Geometry, chunk: ChunkIndex, is_begun: bool) {
+        if self.is_held(chunk) {
+            return;
+        }
         let key = self.key(geometry, chunk, is_begun);
         self.order.insert(key);
         self.queued.insert(chunk.get());
@@ -136,13 +174,14 @@ impl Picker {
     }
 
     fn key(&self, geometry: &Geometry, chunk: ChunkIndex, is_begun: bool) -> Key {
+        let rank = self.rank_of(chunk);
         if self.is_sequential {
-            return Key { is_fresh: !is_begun, availability: 0, salt: 0, chunk: chunk.get() };
+            return Key { rank, is_fresh: !is_begun, availability: 0, salt: 0, chunk: chunk.get() };
         }
         let group = geometry.span(chunk).content_offset / u64::from(RUN_LEN_TARGET);
         let salt = (mix(self.salt_seed, group) >> 32) as u32;
         let availability = self.availability[chunk.get() as usize];
-        Key { is_fresh: !is_begun, availability, salt, chunk: chunk.get() }
+        Key { rank, is_fresh: !is_begun, availability, salt, chunk: chunk.get() }
     }
 
     /// Moves each chunk to its new place; where that is most of them, builds the order anew.

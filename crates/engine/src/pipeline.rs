@@ -63,6 +63,13 @@ impl OpenRequest {
     }
 }
 
+impl OpenRequest {
+    /// Bytes that came of chunks that have not arrived whole.
+    pub(super) fn unfinished_len(&self) -> u64 {
+        u64::from(self.received_len.saturating_sub(self.used_len))
+    }
+}
+
 impl Pipeline {
     /// Of a link that has just come up.
     pub(super) fn new(now: Instant, node: NodeId) -> Self {

@@ -12,6 +12,7 @@ use swarm_core::wire::RequestId;
 use super::chunks::Chunks;
 use super::io::LinkId;
 use super::pipeline::{OpenRequest, Pipeline};
+use super::ranks::Rank;
 use super::transfer::Transfer;
 
 pub(super) struct Reassignment<'a> {
@@ -77,13 +78,17 @@ impl<'a> Reassignment<'a> {
         self.slowest(link, self.idle_content(link)?)
     }
 
-    /// Contents that are fetched and of which a peer may have something, by id.
+    /// Contents that are fetched and of which a peer may have something: those with chunks of a higher rank first, then by id.
     fn fetched_from(&self, link: LinkId) -> impl Iterator<Item = (ContentId, &'a Chunks, &'a Bitfield)> {
         let transfer = self.transfer;
         let of_content = move |content: &ContentId| {
             Some((*content, transfer.downloads.chunks(*content)?, transfer.downloads.has(link, *content)?))
         };
-        transfer.fetching.iter().filter_map(of_content)
+        let of_rank = move |rank: Rank| {
+            let of_it = transfer.fetching.iter().filter_map(of_content);
+            of_it.filter(move |(_, chunks, _)| chunks.picker.first_rank() == rank)
+        };
+        [Rank::High, Rank::Normal, Rank::Low].into_iter().flat_map(of_rank)
     }
 
     /// While there is little to ask for, in a young swarm or at the end, a busy peer gets no more than it needs to stay busy: an idle

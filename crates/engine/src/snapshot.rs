@@ -46,6 +46,8 @@ pub struct ContentSnapshot {
     pub bottleneck: Bottleneck,
     /// Linked peers that take part in it and lack chunks.
     pub lacking_peers: usize,
+    /// Payload received since it was joined, by the peer that sent it.
+    pub received: BTreeMap<NodeId, u64>,
 }
 
 /// How far a content is.
@@ -102,7 +104,7 @@ pub struct LinkSnapshot {
 
 /// Reads one engine.
 pub struct Survey<'a> {
-    engine: &'a Engine,
+    pub(super) engine: &'a Engine,
 }
 
 impl<'a> Survey<'a> {
@@ -189,6 +191,7 @@ impl<'a> Survey<'a> {
             totals: self.engine.transfer.downloads.totals(content),
             bottleneck: self.bottleneck(content),
             lacking_peers: self.engine.sessions.by_link.iter().filter(lacks).count(),
+            received: self.received(content),
         })
     }
 

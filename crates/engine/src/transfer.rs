@@ -14,6 +14,7 @@ use super::chunks::Chunks;
 use super::download::Downloads;
 use super::io::{LinkId, Output, RunRequest};
 use super::pipeline::Pipeline;
+use super::ranks::Ranks;
 use super::reassignment::{REASSIGN_INTERVAL, Reassignment};
 use super::timers::Timer;
 use super::turn::Turn;
@@ -228,6 +229,24 @@ impl Transfer {
         }
     }
 
+    /// Chunks of a content are fetched in this order from now on; what a peer was asked for and is to be held back is taken back.
+    pub(super) fn rank(&mut self, turn: &mut Turn, content: ContentId, ranks: Ranks) {
+        self.downloads.rank(content, ranks);
+        let Some(chunks) = self.downloads.chunks(content) else { return };
+        let mut held = Vec::new();
+        for (link, pipeline) in &self.pipelines {
+            for (request, open) in pipeline.requests.iter().filter(|(_, open)| open.content == content) {
+                if chunks.chunks_from(open.run, open.next).any(|chunk| chunks.picker.is_held(chunk)) {
+                    held.push((*link, *request));
+                }
+            }
+        }
+        for (link, request) in held {
+            self.cancel(turn, link, request);
+        }
+        self.fill_all(turn);
+    }
+
     /// Payload came. Returns its content, if it was asked for.
     pub(super) fn on_received(
         &mut self,
@@ -240,7 +259,11 @@ impl Transfer {
         if !pipeline.on_received(turn.now, request, len) {
             return None;
         }
-        let content = pipeline.requests.get(&request).map(|open| open.content);
+        let (node, open) = (pipeline.node, pipeline.requests.get(&request));
+        let content = open.map(|open| open.content);
+        if let Some(content) = content {
+            self.downloads.count_received(content, node, len);
+        }
         self.fill(turn, link);
         content
     }

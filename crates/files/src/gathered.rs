@@ -132,6 +132,11 @@ impl GatheredStore {
         geometry.chunk(chunk.get()).map(|chunk| self.hash_of(geometry.span(chunk).file))
     }
 
+    /// The chunks of a file, by index; nothing if the content has no such file.
+    pub fn chunks_of(&self, hash: &ContentHash) -> Option<std::ops::Range<u32>> {
+        self.file_of(hash).map(|file| self.manifest.geometry().file_chunk_range(file))
+    }
+
     fn hash_of(&self, file: FileIndex) -> ContentHash {
         hash_of(&self.manifest, self.manifest.file(file))
     }

@@ -10,7 +10,7 @@ use swarm_core::base::{Bitfield, ContentId, NodeId, Rate};
 use swarm_core::manifest::Source;
 use swarm_core::wire::{DeclineReason, RequestId};
 use swarm_discovery::{Found, Trouble};
-use swarm_engine::{Input, Join, Kept, LinkId, Purpose, ShareId};
+use swarm_engine::{ChunkMap, Input, Join, Kept, LinkId, MapQuery, Purpose, Ranks, ShareId};
 use swarm_files::{Store, StoreError, StoreWarning};
 use swarm_link::CloseReason;
 
@@ -65,7 +65,9 @@ pub(super) enum Command {
     SetLimits { up: Option<Rate>, down: Option<Rate> },
     Share { content: ContentId, share: ShareId },
     LimitShare { share: ShareId, up: Option<Rate>, down: Option<Rate> },
+    Rank { content: ContentId, ranks: Ranks },
     Snapshot(oneshot::Sender<NodeSnapshot>),
+    Maps(Vec<MapQuery>, oneshot::Sender<Vec<Option<ChunkMap>>>),
     Stop,
 }
 

@@ -206,6 +206,13 @@ impl<N: Network> Io<N> {
                 self.shares.limit(share, up);
                 Some(Input::Limit { share, down })
             }
+            Command::Rank { content, ranks } => Some(Input::Rank { content, ranks }),
+            Command::Maps(queries, reply) => {
+                let survey = engine.survey();
+                // Who asked may be gone.
+                let _ = reply.send(queries.iter().map(|query| survey.chunk_map(query)).collect());
+                None
+            }
             Command::Snapshot(reply) => {
                 // The product that asked may be gone.
                 let _ = reply.send(self.snapshot(engine));

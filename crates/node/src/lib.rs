@@ -49,7 +49,7 @@ use swarm_core::manifest::{Address, Source};
 use swarm_core::presence::Presence;
 use swarm_core::wire::DeclineReason;
 use swarm_discovery::{Finders, Found, Trouble};
-use swarm_engine::{Event, Join, Kept, Purpose, Reputation, ShareId, Snapshot};
+use swarm_engine::{ChunkMap, Event, Join, Kept, MapQuery, Purpose, Ranks, Reputation, ShareId, Snapshot};
 use swarm_files::{Store, StoreError, StoreWarning};
 use swarm_link::{Endpoint, Network, QuicLink};
 
@@ -281,6 +281,18 @@ impl Node {
     /// Limits the contents of a share, all peers together; the limits of the node hold as well.
     pub async fn limit_share(&self, share: ShareId, up: Option<Rate>, down: Option<Rate>) {
         self.command(Command::LimitShare { share, up, down }).await;
+    }
+
+    /// Which chunks of a content that was joined are fetched before others, and which are held back for now.
+    pub async fn rank(&self, content: ContentId, ranks: Ranks) {
+        self.command(Command::Rank { content, ranks }).await;
+    }
+
+    /// Chunks by peer, a map for each query; nothing in place of one whose content has no open store.
+    pub async fn chunk_maps(&self, queries: Vec<MapQuery>) -> Vec<Option<ChunkMap>> {
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Maps(queries, reply)).await;
+        answer.await.unwrap_or_default()
     }
 
     /// Everything at this instant; empty if the node has ended.

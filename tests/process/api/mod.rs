@@ -17,6 +17,7 @@ mod putting;
 mod roles;
 mod sites;
 mod syncing;
+mod transfers;
 
 use std::cell::{Cell, RefCell};
 use std::fs;

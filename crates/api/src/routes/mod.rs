@@ -16,6 +16,7 @@ mod sessions;
 mod settings;
 mod syncing;
 mod team;
+mod transfers;
 mod users;
 
 use std::borrow::Cow;
@@ -131,6 +132,8 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(approvals::approve_here))
         .routes(routes!(approvals::authors))
         .routes(routes!(approvals::undo_author))
+        .routes(routes!(transfers::list))
+        .routes(routes!(transfers::show, transfers::steer))
         .routes(routes!(peers::list, peers::add))
         .routes(routes!(peers::change, peers::remove))
         .routes(routes!(users::proposed))

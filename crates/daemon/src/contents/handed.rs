@@ -46,6 +46,11 @@ impl Handed {
         self.contents.retain(|_, number| *number > seen);
     }
 
+    /// Whether files came that the worker may not have put into their places yet.
+    pub(super) fn has_files(&self) -> bool {
+        !self.files.is_empty()
+    }
+
     /// Whether a file came that the worker had not seen when it had taken what has numbers up to `taken`.
     pub(super) fn has_file(&self, file: &ContentHash, taken: u64) -> bool {
         self.files.get(file).is_some_and(|number| *number > taken)

@@ -1,6 +1,6 @@
 //! A content in the engine, as the daemon knows it. Invariant: whoever fills its store from older versions ends with it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,7 +32,7 @@ pub(super) struct Joined {
     /// Links that asked before it was ready.
     pub(super) asking: Vec<u64>,
     /// The files that its store was opened for; those that are wanted later need another opening.
-    pub(super) opened_for: BTreeSet<ContentHash>,
+    pub(super) opened_for: BTreeMap<ContentHash, u64>,
     /// What its store said when it failed.
     pub(super) store_trouble: Option<String>,
     /// Peers that serve it. Whoever fills its store from older versions ends when this is dropped.
@@ -61,7 +61,7 @@ impl Joined {
             had_count: 0,
             sought_at: None,
             asking: Vec::new(),
-            opened_for: BTreeSet::new(),
+            opened_for: BTreeMap::new(),
             store_trouble: None,
             servers: watch::channel(Vec::new()).0,
         }

@@ -21,6 +21,8 @@ impl Contents {
         if *handle.is_mirror.borrow() {
             return;
         }
+        self.steers.forget(library, |_| true);
+        self.wanted.retain(|_, wanted| wanted.library != library);
         let is_of = |joined: &Joined| joined.library == library && joined.is_fetching;
         let of_it = self.joined.iter().filter(|(_, joined)| is_of(joined)).map(|(content, _)| *content);
         for content in of_it.collect::<Vec<_>>() {

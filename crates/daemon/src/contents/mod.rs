@@ -8,15 +8,20 @@
 //! engine), and where files go (the library's worker).
 
 mod filling;
+mod flow;
 mod handed;
+mod jobs;
 mod joined;
 mod leaving;
 mod opening;
 mod reporting;
+mod steering;
 mod supply;
 mod turns;
 
+pub(crate) use jobs::{Job, Jobs, JobsQuery, SteerFault};
 pub(crate) use opening::{check_free, check_is_inside};
+pub(crate) use steering::{Part, Steers};
 pub(crate) use supply::Lacking;
 pub use supply::Supply;
 
@@ -42,7 +47,9 @@ use crate::exchange;
 use crate::library::LibraryHandle;
 use crate::limits::JOINED_MAX;
 use crate::origins;
+use crate::transfers::{Action, Priority};
 use filling::{Asking, Patience};
+use flow::Flow;
 use handed::Handed;
 use joined::Joined;
 use opening::{Assigned, Opened, Served, Used};
@@ -70,6 +77,16 @@ pub(crate) enum Input {
     Serving { source: Source, contents: Vec<ContentId> },
     /// Whether the bytes of a file can come; `None` if nothing fetches them yet.
     Supply { file: ContentHash, reply: oneshot::Sender<Option<Supply>> },
+    /// What is fetched now.
+    Jobs { query: JobsQuery, reply: oneshot::Sender<Jobs> },
+    /// A part is fetched otherwise from now on, as somebody says.
+    Steer {
+        library: LibraryKey,
+        part: Part,
+        action: Option<Action>,
+        priority: Option<Priority>,
+        reply: oneshot::Sender<Result<(), SteerFault>>,
+    },
     /// The libraries there are.
     Libraries(BTreeMap<LibraryKey, LibraryHandle>),
 }
@@ -98,8 +115,12 @@ pub(crate) struct Contents {
     /// Contents that were left, until the engine says so as often: what it tells before that is of an earlier joining.
     leaving: BTreeMap<ContentId, u32>,
     waiting: VecDeque<(LibraryKey, ContentId)>,
-    /// What is wanted of each content that waits or is fetched.
-    wanted: BTreeMap<ContentId, BTreeSet<ContentHash>>,
+    /// What is wanted of each content that waits, is fetched or is held.
+    wanted: BTreeMap<ContentId, Wanted>,
+    /// How people steer single fetches.
+    steers: Steers,
+    /// Payload of the last seconds.
+    flow: Flow,
     /// What came and the workers may not have seen yet.
     handed: BTreeMap<LibraryKey, Handed>,
     /// What peers are asked for, and how far it came.
@@ -114,6 +135,13 @@ pub(crate) struct Contents {
     fetches: watch::Sender<origins::Fetches>,
     tasks: JoinSet<Done>,
     stopping: bool,
+}
+
+/// What is wanted of a content.
+struct Wanted {
+    library: LibraryKey,
+    /// Files that did not come yet, with their lengths; zero where that is not known.
+    files: BTreeMap<ContentHash, u64>,
 }
 
 /// What a blocking task came to.
@@ -131,6 +159,7 @@ impl Contents {
         node: Node,
         exchange: mpsc::Sender<exchange::Input>,
         fetches: watch::Sender<origins::Fetches>,
+        steers: Steers,
     ) -> Self {
         Self {
             node,
@@ -142,6 +171,8 @@ impl Contents {
             leaving: BTreeMap::new(),
             waiting: VecDeque::new(),
             wanted: BTreeMap::new(),
+            steers,
+            flow: Flow::default(),
             handed: BTreeMap::new(),
             sought: BTreeMap::new(),
             lacking: watch::channel(BTreeMap::new()).0,
@@ -202,6 +233,12 @@ impl Contents {
                 // Who asked may be gone.
                 let _ = reply.send(self.supply(&file).await);
             }
+            Input::Jobs { query, reply } => {
+                let _ = reply.send(self.jobs(&query).await);
+            }
+            Input::Steer { library, part, action, priority, reply } => {
+                let _ = reply.send(self.steer(library, part, (action, priority)).await);
+            }
             Input::Libraries(libraries) => self.on_libraries(libraries).await,
         }
     }
@@ -220,7 +257,19 @@ impl Contents {
             // Another worker was handed nothing.
             known.zip(now).is_some_and(|(known, now)| now.inputs.same_channel(&known.inputs))
         });
+        let is_gone = |library: &&LibraryKey| !libraries.contains_key(*library);
+        for library in self.libraries.keys().filter(is_gone) {
+            self.steers.forget(*library, |_| true);
+        }
+        let is_paused = |library: &LibraryKey| self.libraries.get(library).map(|handle| handle.is_paused);
+        let other = |(library, handle): &(&LibraryKey, &LibraryHandle)| {
+            is_paused(library).is_some_and(|was| was != handle.is_paused)
+        };
+        let changed: Vec<LibraryKey> = libraries.iter().filter(other).map(|(library, _)| *library).collect();
         self.libraries = libraries;
+        for library in changed {
+            self.follow_steers_of(library).await;
+        }
     }
 
     async fn on_done(&mut self, done: Done) {
@@ -275,22 +324,23 @@ impl Contents {
         match manifest {
             Some(manifest) => self.open(library, content, manifest),
             None => {
-                let wanted = self.wanted.get(&content).cloned().unwrap_or_default();
+                let wanted = self.wanted_of(&content).into_keys().collect();
                 self.begin_fetch(content, origins::Fetch { library, manifest: None, wanted });
             }
         }
-        if is_fetching {
+        if is_fetching && !self.is_resting(&library, &content) {
             self.seek(library, content).await;
         }
     }
 
     fn open(&mut self, library: LibraryKey, content: ContentId, manifest: Manifest) {
         let Some(handle) = self.libraries.get(&library).cloned() else { return };
+        let wanted = self.wanted_of(&content);
         let Some(joined) = self.joined.get_mut(&content) else { return };
         joined.files = manifest.files().len();
-        let wanted = if joined.is_fetching { self.wanted.get(&content).cloned() } else { None };
-        let wanted = wanted.unwrap_or_default();
+        let wanted = if joined.is_fetching { wanted } else { BTreeMap::new() };
         joined.opened_for.clone_from(&wanted);
+        let wanted: BTreeSet<ContentHash> = wanted.into_keys().collect();
         let joining = joined.joining;
         if joined.is_fetching {
             // Before the store is open: who fills it from older versions waits for somebody who serves the content.
@@ -333,6 +383,8 @@ impl Contents {
         let store = Arc::new(opened.store);
         joined.store = Some(Arc::clone(&store));
         let asking = std::mem::take(&mut joined.asking);
+        self.learn_lens(content, &store);
+        self.rank(library, content).await;
         self.node.open_begun_store(content, store, (opened.durable, opened.wanted), kept).await;
         for link in asking {
             self.say(Output::Serving { link, library, contents: vec![content] }).await;
@@ -342,7 +394,7 @@ impl Contents {
 
     /// Asks peers to serve those of the contents being fetched that are meant.
     async fn seek_all(&mut self, is_meant: impl Fn(&Joined) -> bool) {
-        let fetching = self.joined.iter().filter(|(_, joined)| joined.is_fetching && is_meant(joined));
+        let fetching = self.moving().filter(|(_, joined)| is_meant(joined));
         let meant: Vec<(LibraryKey, ContentId)> =
             fetching.map(|(content, joined)| (joined.library, *content)).collect();
         for (library, content) in meant {
@@ -369,7 +421,9 @@ impl Contents {
             return;
         }
         if self.libraries.contains_key(&library) && self.served().count() < JOINED_MAX {
-            self.begin(library, content, false, vec![link]);
+            // What came of it is served, and stays.
+            let is_begun = self.wanted.contains_key(&content) && self.is_resting(&library, &content);
+            self.begin(library, content, is_begun, vec![link]);
         }
     }
 

@@ -15,7 +15,7 @@ use swarm_sync::ContentHash;
 use crate::library::{FetchedFolder, LibraryHandle, content_files};
 
 /// Which files are to come with which content.
-pub(super) type Assigned = BTreeMap<ContentId, BTreeSet<ContentHash>>;
+pub(super) type Assigned = BTreeMap<ContentId, BTreeMap<ContentHash, u64>>;
 
 /// What is needed to serve a content.
 pub(super) struct Served {
@@ -37,12 +37,12 @@ pub(super) fn assign(
 ) -> Assigned {
     let mut assigned = Assigned::new();
     let found = LibraryBook::open(index).and_then(|book| {
-        for hash in wanted.keys() {
+        for (hash, len) in wanted {
             let carriers = book.carriers_of(hash)?;
             let chosen =
                 carriers.iter().find(|content| fetched.contains(content) || assigned.contains_key(content));
             if let Some(content) = chosen.or(carriers.first()).copied() {
-                assigned.entry(content).or_default().insert(*hash);
+                assigned.entry(content).or_default().insert(*hash, *len);
             }
         }
         Ok(())
@@ -123,6 +123,11 @@ impl Used {
         self.lock().insert(content);
     }
 
+    /// A content is given up.
+    pub(super) fn end(&self, content: &ContentId) {
+        self.lock().remove(content);
+    }
+
     /// These alone are used now, and what is taken up from now on.
     pub(super) fn set(&self, contents: BTreeSet<ContentId>) {
         *self.lock() = contents;
@@ -165,6 +170,14 @@ fn remove_unused(folders: impl Iterator<Item = PathBuf>, used: &Used) {
 
 /// How the name of a folder ends that is being removed.
 const ASIDE: &str = ".left";
+
+/// Removes what came of one content that nobody wants here, unless it is taken up again.
+pub(super) fn remove_leftover(fetched: &Path, content: ContentId, used: &Used) {
+    let folder = fetched.join(content.to_string());
+    if check_is_inside(&folder).is_ok() {
+        remove_unused(std::iter::once(folder), used);
+    }
+}
 
 /// A link in the place of the folder would lead out of the library.
 pub(crate) fn check_is_inside(dir: &Path) -> Result<(), String> {

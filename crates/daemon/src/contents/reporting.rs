@@ -26,6 +26,8 @@ impl Contents {
             && let Some(joined) = self.joined.get_mut(&content)
         {
             joined.used_at = clock::moment();
+            let library = joined.library;
+            self.on_whole(library, content, &whole);
         }
         let Some(joined) = self.joined.get(&content) else { return };
         let Some(handle) = self.libraries.get(&joined.library).filter(|_| !whole.is_empty()) else { return };

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use super::Contents;
+use super::steering::Hold;
 use crate::clock;
 
 /// How it stands with bytes that a path waits for.
@@ -36,6 +37,10 @@ pub enum Supply {
         /// For how long nothing came although peers were asked.
         seconds: u64,
     },
+    /// Somebody paused the transfer, or its library.
+    Paused,
+    /// Somebody cancelled the transfer.
+    Cancelled,
     /// Fetching them failed on this machine: it is tried again.
     Failing,
 }
@@ -51,7 +56,7 @@ pub(crate) struct Lacking {
 
 /// What peers are asked for.
 pub(super) struct Sought {
-    library: LibraryKey,
+    pub(super) library: LibraryKey,
     /// When they were asked first, or more of it came.
     since: Instant,
     /// Bytes of it that had come by then.
@@ -110,13 +115,20 @@ impl Contents {
 
     /// Whether the bytes of a file can come; nothing if nobody fetches them yet.
     pub(super) async fn supply(&self, file: &ContentHash) -> Option<Supply> {
-        let (content, _) = self.wanted.iter().find(|(_, wanted)| wanted.contains(file))?;
+        let (content, wanted) = self.wanted.iter().find(|(_, wanted)| wanted.files.contains_key(file))?;
+        let len = wanted.files.get(file).copied().unwrap_or_default();
+        match self.steers.part_of(wanted.library, *content, (*file, len)).1.hold {
+            Some(Hold::Skipped) => return Some(Supply::Cancelled),
+            Some(Hold::Paused) => return Some(Supply::Paused),
+            None if self.is_paused(&wanted.library) => return Some(Supply::Paused),
+            None => {}
+        }
         let ahead = self.waiting.iter().position(|(_, waiting)| waiting == content);
         let contents = self.node.snapshot().await.engine.contents;
         Some(self.supply_of(content, ahead, known(&contents, content)))
     }
 
-    fn supply_of(
+    pub(super) fn supply_of(
         &self,
         content: &ContentId,
         ahead: Option<usize>,
@@ -137,11 +149,18 @@ impl Contents {
             return;
         }
         self.looked_at = clock::moment();
-        self.sought.retain(|content, _| self.wanted.contains_key(content));
+        let mut sought = std::mem::take(&mut self.sought);
+        sought.retain(|content, sought| {
+            self.wanted.contains_key(content) && !self.is_resting(&sought.library, content)
+        });
+        self.sought = sought;
         let mut lacking: BTreeMap<LibraryKey, Lacking> = BTreeMap::new();
-        if !self.sought.is_empty() {
+        if self.sought.is_empty() && !self.joined.values().any(|joined| joined.is_fetching) {
+            self.flow.clear();
+        } else {
             let contents = self.node.snapshot().await.engine.contents;
             self.note_what_came(&contents);
+            self.flow.note(clock::moment(), &contents);
             let waiting: BTreeSet<ContentId> = self.waiting.iter().map(|(_, content)| *content).collect();
             for (content, sought) in &self.sought {
                 let ahead = waiting.contains(content).then_some(0);
@@ -167,14 +186,14 @@ impl Contents {
 }
 
 /// What the engine says of a content; it lists them by id.
-fn known<'a>(contents: &'a [ContentSnapshot], content: &ContentId) -> Option<&'a ContentSnapshot> {
+pub(super) fn known<'a>(contents: &'a [ContentSnapshot], content: &ContentId) -> Option<&'a ContentSnapshot> {
     contents.binary_search_by_key(content, |known| known.content).ok().map(|at| &contents[at])
 }
 
 /// A peer that has the bytes sends some sooner, also over a slow link.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked what no peer has.
-const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

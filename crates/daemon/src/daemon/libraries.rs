@@ -37,6 +37,7 @@ impl Desk {
             if *known != settings {
                 let _ = handle.inputs.send(Input::Settings(Box::new(settings.clone()))).await;
                 handle.priority = settings.priority;
+                handle.is_paused = settings.is_paused;
                 handle.limits = settings.limits;
                 *known = settings;
             }

@@ -1,5 +1,7 @@
 //! One engine fetches from peers whose words the test speaks: which chunks are requested of which peer, and which events tell of it.
 
+use std::collections::BTreeSet;
+
 use super::living::id;
 use super::single::{Single, has_all, link_of, sent};
 use super::*;
@@ -490,4 +492,91 @@ fn a_rate_is_shown_while_something_is_asked_for() {
         bring(&mut single, &manifest, 1, request);
     }
     assert_eq!(rate(&single), 0);
+}
+
+fn rank(single: &mut Single, manifest: &Manifest, ranks: Ranks) -> Vec<Output> {
+    single.input(Input::Rank { content: manifest.id(), ranks })
+}
+
+#[test]
+fn what_is_held_back_is_taken_back_and_asked_of_nobody_until_it_is_not() {
+    let manifest = manifest_of(&[("a", 400 << 14), ("b", 400 << 14)]);
+    let (mut single, requests) = fetch(&manifest);
+    assert!(!requests.is_empty());
+    let mut outputs = rank(&mut single, &manifest, vec![(0..400, Rank::Held), (400..800, Rank::Held)]);
+    let cancelled: BTreeSet<RequestId> = sent(&outputs, 1)
+        .into_iter()
+        .filter_map(|message| match message {
+            Message::Cancel { request } => Some(*request),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(cancelled, requests.iter().map(|(request, _)| *request).collect());
+    for (request, _) in &requests {
+        outputs.extend(single.input(Input::StreamEnded { link: link_of(1), request: *request }));
+    }
+    outputs.extend(single.input(Input::Wakeup));
+    assert_eq!(asked(&outputs, 1), [], "nothing is asked for");
+    let outputs = rank(&mut single, &manifest, vec![(400..800, Rank::Held)]);
+    let requests = asked(&outputs, 1);
+    assert!(!requests.is_empty() && requests.iter().all(|(_, run)| run.first().get() < 400), "{requests:?}");
+}
+
+#[test]
+fn chunks_of_a_higher_rank_are_asked_for_first() {
+    let manifest = manifest_of(&[("a", 30 << 14), ("b", 30 << 14), ("c", 30 << 14)]);
+    let mut single = Single::new();
+    single.join(&manifest, Order::RarestFirst, 0);
+    rank(&mut single, &manifest, vec![(0..30, Rank::Low), (60..90, Rank::High)]);
+    let mut waiting = serve(&mut single, &manifest, 1);
+    let mut order = Vec::new();
+    while !waiting.is_empty() {
+        let one = waiting.remove(0);
+        order.extend(manifest.geometry().pieces(one.1).map(|piece| piece.chunk.get() / 30));
+        let outputs = bring(&mut single, &manifest, 1, one);
+        waiting.extend(asked(&outputs, 1));
+    }
+    // A run may reach into the file that follows.
+    let first = |file| order.iter().position(|of| *of == file).expect("it was asked for");
+    assert!(first(2) < first(1) && first(1) < first(0) + 30, "{order:?}");
+    assert_eq!((order.len(), order[0]), (90, 2));
+}
+
+#[test]
+fn a_map_says_which_chunks_are_here_and_which_a_peer_has_and_is_asked_for() {
+    let manifest = one_file(400);
+    let (mut single, mut requests) = fetch(&manifest);
+    let query = |chunks, cells_max| MapQuery { content: manifest.id(), chunks, cells_max, peers_max: 8 };
+    let all = |cells_max| query(std::iter::once(0..u32::MAX).collect(), cells_max);
+    let map = |single: &Single, query| single.engine.survey().chunk_map(&query).expect("a map");
+    let before = map(&single, all(400));
+    assert_eq!((before.chunk_count, before.here_count, before.wanted_len), (400, 0, 400 << 14));
+    assert_eq!((before.here.clone(), before.peers.len()), (vec![0; 400], 1));
+    let peer = &before.peers[0];
+    assert_eq!((peer.node, peer.has_count, peer.has.clone()), (id(1), 400, vec![100; 400]));
+    let run = requests[0].1;
+    let len = run.len() >> 14;
+    let in_run = |cell: &u32| (run.first().get()..run.first().get() + len).contains(cell);
+    assert!((0..400).filter(in_run).all(|cell| peer.asked[cell as usize] == 100));
+    assert_eq!(peer.asked_len, requests.iter().map(|(_, run)| u64::from(run.len())).sum::<u64>());
+
+    // A part of what is asked for has come; then all of the first run.
+    let (request, link) = (requests[0].0, link_of(1));
+    single.input(Input::Received { link, request, len: 1000 });
+    assert_eq!(map(&single, all(0)).coming_len, 1000);
+    let snapshot = single.engine.survey().snapshot();
+    assert_eq!(snapshot.contents[0].received, BTreeMap::from([(id(1), 1000)]));
+    bring(&mut single, &manifest, 1, requests.remove(0));
+    let after = map(&single, all(4));
+    assert_eq!((after.here_count, after.here_len), (len, u64::from(len) << 14));
+    assert_eq!((after.here.len(), after.peers[0].has.clone()), (4, vec![100; 4]));
+    let part = map(&single, query(vec![0..100, 300..400], 400));
+    assert_eq!((part.chunk_count, part.here.len()), (200, 200));
+    assert!(
+        single
+            .engine
+            .survey()
+            .chunk_map(&MapQuery { content: ContentId::from_bytes([9; 32]), ..all(4) })
+            .is_none()
+    );
 }

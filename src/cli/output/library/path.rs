@@ -95,6 +95,10 @@ fn supply_text(supply: Option<Supply>) -> String {
         Some(Supply::Nobody { seconds }) => format!(
             "no connected peer has its bytes (none came for {seconds} s); they come as soon as a peer that has them is connected"
         ),
+        Some(Supply::Paused) => "somebody paused its transfer: resume it on the page".to_owned(),
+        Some(Supply::Cancelled) => {
+            "somebody cancelled its transfer on this machine: resume it on the page".to_owned()
+        }
         Some(Supply::Failing) => {
             let command = ways::command("swarm status");
             format!("fetching its bytes failed on this machine, and is tried again ({command} says why)")

@@ -36,6 +36,8 @@ pub(crate) struct LibraryHandle {
     pub(crate) state: watch::Receiver<LibraryState>,
     /// Contents of libraries with a greater one are fetched first.
     pub(crate) priority: i8,
+    /// Nothing of it is fetched now.
+    pub(crate) is_paused: bool,
     pub(crate) limits: Limits,
     pub(crate) index_path: PathBuf,
     pub(crate) places: Arc<LibraryPlaces>,
@@ -89,6 +91,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         inputs: inputs.clone(),
         state: state_watch,
         priority: session.settings.priority,
+        is_paused: session.settings.is_paused,
         limits: session.settings.limits,
         index_path: session.index_path(),
         places: Arc::clone(&session.places),

@@ -1,6 +1,8 @@
 //! What commands ask of a daemon, answered: orders go to the worker of their library. Invariant: what takes long is done in a task of its own, and
 //! does not delay the loop. Absent here: how everything stands (`standing`).
 
+mod transferring;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +51,9 @@ pub(crate) async fn answer(desk: &mut Desk, call: Call) {
             Ok(key) => return verify(desk, &key, reply),
             Err(reply) => Some(reply),
         },
+        Request::Transfers | Request::Transfer { .. } | Request::Steer { .. } => {
+            return transferring::answer(desk, request, reply);
+        }
         request => match questions(desk, request) {
             Ok(questions) => return ask(desk, questions, reply),
             Err(reply) => Some(reply),
@@ -142,6 +147,9 @@ fn questions(desk: &Desk, request: Request) -> Result<Questions, Reply> {
         | Request::ProposedUsers
         | Request::RejectUser { .. }
         | Request::Verify { .. }
+        | Request::Transfers
+        | Request::Transfer { .. }
+        | Request::Steer { .. }
         | Request::Lock { .. } => Err(Reply::Done),
     }
 }

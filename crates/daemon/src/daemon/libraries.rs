@@ -10,7 +10,7 @@ use swarm_daemon_files::NewMount;
 use swarm_library::LibraryKey;
 use tokio::task::JoinHandle;
 
-use super::{Desk, LIBRARIES_FOLDER, STOP_TIMEOUT};
+use super::{Desk, LIBRARIES_FOLDER, STOP_TIMEOUT, limiting};
 use crate::clock;
 use crate::library::{self, Input, LibraryHandle, LibrarySettings};
 
@@ -30,15 +30,16 @@ impl Running {
 
 impl Desk {
     pub(super) async fn apply_library(&mut self, key: LibraryKey, settings: LibrarySettings) {
-        let authors = self.authors_of(&settings);
+        let (authors, limits) =
+            (self.authors_of(&settings), limiting::of_library(settings.limits, self.limits));
         if let Some(Running::Works { handle, settings: known, .. }) = self.libraries.get_mut(&key) {
             let _ = handle.inputs.send(Input::Authors(authors)).await;
             if *known != settings {
                 let _ = handle.inputs.send(Input::Settings(Box::new(settings.clone()))).await;
                 handle.priority = settings.priority;
-                handle.limits = settings.limits;
                 *known = settings;
             }
+            handle.limits = limits;
             return;
         }
         let start = library::Start {
@@ -49,7 +50,9 @@ impl Desk {
             outputs: self.outputs.clone(),
         };
         let running = match library::start(start) {
-            Ok((handle, task)) => Running::Works { handle, task, settings },
+            Ok((handle, task)) => {
+                Running::Works { handle: LibraryHandle { limits, ..handle }, task, settings }
+            }
             Err(error) => {
                 let why = error.to_string();
                 let is_news = !matches!(self.libraries.get(&key), Some(Running::Stands { why: known, .. }) if *known == why);

@@ -27,7 +27,6 @@ pub struct LibraryChange {
 }
 
 /// What is to change in how long kept versions stay; `Some(None)` takes a limit away.
-#[expect(clippy::option_option, reason = "a limit that is taken away is told from one that stays")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetentionChange {
     /// Days.

@@ -48,6 +48,13 @@ export function duration(seconds) {
   return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(amount);
 }
 
+/** How long a way there and back takes. @param {number} micros @returns {string} */
+export function roundTrip(micros) {
+  const value = micros / 1000;
+  const digits = value >= 9.95 ? 0 : value >= 0.095 ? 1 : 2;
+  return `${value.toLocaleString(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits })}\u00a0ms`;
+}
+
 /** @param {number} at_ms @param {number} [now] @returns {string} */
 export function ago(at_ms, now = Date.now()) {
   const seconds = Math.round((at_ms - now) / 1000);

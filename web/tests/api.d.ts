@@ -18,11 +18,13 @@ interface PeerLibrary { name: string; guid: string; is_shared: boolean; is_level
 interface Peer {
   address: string; node: string | null; name: string; trust: string; connected: boolean; trouble: string | null; user: string | null;
   told_by: string[]; received: number; sent: number; libraries: PeerLibrary[];
+  round_trip_us: number | null; last_seen_ms: number | null; agent: string | null; protocol: string | null;
 }
+interface Lan { is_looking: boolean; nodes: { node: string; addresses: string[]; is_peer: boolean }[] }
 interface FileError { guid: string; file: string; issue: string; detail: string }
 interface Status {
   node: string; address: string; uptime: string; uptime_seconds: number; peerSync: Record<string, Record<string, string>>; errors: FileError[];
-  libraries: Library[]; peers: Peer[]; rate_down: number; rate_up: number; metrics: string | null; file_errors: string[]; file_warnings: string[];
+  libraries: Library[]; peers: Peer[]; rate_down: number; rate_up: number; limit_up: number | null; limit_down: number | null; metrics: string | null; file_errors: string[]; file_warnings: string[];
 }
 interface PolicyStatus {
   delete: number; move: number; bulk: number | null; bulkApprovals: number; expiryDays: number; refuseByOne: boolean; isTakenOver: boolean;
@@ -30,6 +32,7 @@ interface PolicyStatus {
 interface Policy { delete?: number; moves?: number; bulk?: number | null; bulk_approvals?: number; expiry_days?: number; refuse_by_one?: boolean }
 interface LibrarySettings {
   name: string; guid: string; subscribed: boolean; paused: boolean; priority: number; policy: Policy | null; include: string[]; exclude: string[];
+  retention: { days: number | null; count: number | null; bytes: number | null }; public: "no" | "yes" | "indexed"; sealed: boolean; file: string;
 }
 interface Entry {
   name: string; path: string; kind: "file" | "folder" | "symlink"; len: number; modified_ns: number; blake3: string | null; sha256: string | null;

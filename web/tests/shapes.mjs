@@ -15,7 +15,7 @@ const ASKED = [
   "GET /api/v1/setup", "GET /api/v1/me", "GET /api/v1/node", "GET /api/v1/status", "GET /api/v1/libraries/scans", "GET /api/v1/libraries/music", "GET /api/v1/libraries/scans/tree?limit=3",
   "GET /api/v1/libraries/frames/tree?limit=3", "GET /api/v1/libraries/scans/log?limit=200", "GET /api/v1/libraries/scans/explain?path=notes.md", "GET /api/v1/libraries/scans/explain?path=schedule.txt",
   "GET /api/v1/libraries/scans/explain?path=Rough%20cut%203.mp4", "GET /api/v1/libraries/scans/versions?path=notes.md", "GET /api/v1/libraries/scans/conflicts", "GET /api/v1/libraries/frames/conflicts",
-  "GET /api/v1/libraries/scans/texts?path=schedule.txt", "GET /api/v1/libraries/scans/authors", "GET /api/v1/approvals?all=true", "GET /api/v1/peers", "GET /api/v1/users", "GET /api/v1/users/proposed", "GET /api/v1/settings",
+  "GET /api/v1/libraries/scans/texts?path=schedule.txt", "GET /api/v1/libraries/scans/authors", "GET /api/v1/approvals?all=true", "GET /api/v1/peers", "GET /api/v1/lan", "GET /api/v1/users", "GET /api/v1/users/proposed", "GET /api/v1/settings",
   "GET /api/v1/transfers", "GET /api/v1/transfers/{transfer}", ["POST /api/v1/transfers/{transfer}", { action: "pause", priority: "high" }],
   ["POST /api/v1/libraries/scans/links", { path: "notes.md", seconds: 60, once: true }], "GET /api/v1/libraries/scans/links", "DELETE /api/v1/libraries/scans/links/link0",
   ["POST /api/v1/libraries/scans/locks", { path: "notes.md", seconds: 60, why: "" }], ["POST /api/v1/libraries/scans/resolve", { path: "schedule.txt", choice: "keep-both" }],

@@ -49,10 +49,12 @@ export function makeWorld(options = {}) {
   let proposed = options.empty ? [] : [{ name: "dora", role: "editor", by: BOB }];
   let config = {
     port: 8000, listen: null, username: "anna-laptop", defaultSyncRoot: "/home/anna/swarm/libraries", lan: true, dht: false, coordinators: [`${hex(9).slice(0, 64)}@coordinator.example:4433`],
-    zone: "studio", limits: { up: "20MB/s", down: "50MB/s" }, minFree: "5GB", metrics: "127.0.0.1:9433", allowPlainHttp: false,
+    zone: "studio", limits: { up: "20MB/s", down: "50MB/s", schedule: [{ days: ["mon", "tue", "wed", "thu", "fri"], from: "08:00", to: "18:00", up: "2MB/s", down: "0" }] }, minFree: "5GB", metrics: "127.0.0.1:9433", allowPlainHttp: false,
   };
   let rates = [0, 0];
   const transfers = makeTransfers({ SELF, BOB, DATA, EVE, hex });
+  /** What was changed of how libraries are kept. */
+  const kept = {};
   /** Whether it listens on loopback alone. */
   let isAlone = false;
 
@@ -83,7 +85,7 @@ export function makeWorld(options = {}) {
         { guid: "scans", file: HOSTILE, issue: "refused", detail: "the name cannot be made on this disk" },
         { guid: "music", file: "old/song.mp3", issue: "conflict", detail: "it was changed here and at https://music.example: the version here stays" },
       ],
-      metrics: null, libraries, peers, rate_down: Math.round(rates[0]), rate_up: Math.round(rates[1]),
+      metrics: null, libraries, peers, rate_down: Math.round(rates[0]), rate_up: Math.round(rates[1]), limit_up: 20_000_000, limit_down: 50_000_000,
       file_errors: [], file_warnings: options.empty ? [] : ["users.json, line 14, roles: unknown key"],
     };
   }
@@ -138,8 +140,11 @@ export function makeWorld(options = {}) {
       return [201, { guid: body.name.toLowerCase() }];
     }
     if (area === "libraries" && !library) return fail(404, "no such library");
-    if (area === "libraries" && !what && method === "GET") return [200, { name: library.name, guid: id, subscribed: id === "music", paused: library.state === "paused", priority: 0, policy: id === "music" ? null : { delete: 2, moves: 1, bulk: 100, bulk_approvals: 2, expiry_days: 14, refuse_by_one: false }, include: [], exclude: [] }];
+    if (area === "libraries" && !what && method === "GET") return [200, { name: library.name, guid: id, subscribed: id === "music", paused: library.state === "paused", priority: 0, policy: id === "music" ? null : { delete: 2, moves: 1, bulk: 100, bulk_approvals: 2, expiry_days: 14, refuse_by_one: false }, include: [], exclude: [], retention: { days: null, count: null, bytes: null }, public: "no", sealed: id === "contracts", file: `/home/anna/swarm/${id === "music" ? "subscriptions" : "libraries"}.json`, ...kept[id] }];
     if (area === "libraries" && !what && method === "PATCH") {
+      const { paused, retention, policy, ...own } = body;
+      const before = kept[id] ?? {};
+      kept[id] = { ...before, ...own, ...(policy ? { policy } : {}), retention: { days: null, count: null, bytes: null, ...before.retention, ...retention } };
       if ("paused" in body) library.state = body.paused ? "paused" : "up to date";
       return [204, null];
     }
@@ -196,6 +201,7 @@ export function makeWorld(options = {}) {
     if (area === "authors") return [200, { libraries: [{ library: "Scans", back: 3, gone: 1, wanted_len: 4_800_000, refused: [], paths: [["notes.md", "file", "file"], ["schedule.txt", "file", "file"], ["old/plan.txt", "nothing", "file"], ["Rough cut 3.mp4", "file", "nothing"]].map(([path, from, to]) => ({ path, from, to, is_here: true })) }] }];
     if (area === "approvals" && method === "GET") return [200, { proposals: options.empty ? [] : proposals }];
     if (area === "approvals") return vote(proposals, libraries, id, body);
+    if (area === "lan") return [200, options.empty ? { is_looking: false, nodes: [] } : makeLan(peers)];
     if (area === "peers") return peersAnswer(method, id, body, peers);
     if (area === "users" && id === "proposed") {
       if (method === "POST") proposed = proposed.filter((each) => each.name !== what);
@@ -281,16 +287,27 @@ function makeElsewhere() {
 }
 
 function makePeers() {
+  const link = (round_trip_us, agent) => ({ round_trip_us, last_seen_ms: null, agent, protocol: "1.0" });
   const share = (name, guid, percent, activity = "", extra = {}) => ({ name, guid, is_shared: true, is_level: percent === "100.0", percent, activity, deletions_to_do: 0, ...extra });
   return [
-    { address: "192.168.1.31:8000", node: BOB, name: "bob", trust: "trusted", connected: true, trouble: null, user: null, told_by: [], received: 81_220_100_200, sent: 12_220_100_200,
+    { address: "192.168.1.31:8000", node: BOB, name: "bob", trust: "trusted", connected: true, trouble: null, user: null, told_by: [], received: 81_220_100_200, sent: 12_220_100_200, ...link(820, "swarm/0.1.0"),
       libraries: [share("Scans", "scans", "100.0"), share("Film frames", "frames", "91.4", "sends to this machine"), share("Music", "music", "100.0"), share("Contracts", "contracts", "100.0")] },
-    { address: "carla.example.org:8000", node: CARLA, name: "carla-studio", trust: "trusted", connected: false, trouble: "no answer since 09:12: carla.example.org refused the connection", user: null, told_by: ["bob"], received: 4_220_100_200, sent: 9_720_100_200,
-      libraries: [share("Scans", "scans", "97.2"), share("Music", "music", "")] },
-    { address: "10.8.0.4:8000", node: DATA, name: "datacentre", trust: "mirror", connected: true, trouble: null, user: null, told_by: [], received: 512_220_100_200, sent: 301_220_100, libraries: [share("Film frames", "frames", "100.0")] },
-    { address: "203.0.113.9:8000", node: EVE, name: "eve\u202E<b>x</b>", trust: "untrusted", connected: true, trouble: null, user: "guest", told_by: [], received: 220_100, sent: 1_301_220_100, libraries: [share("Scans", "scans", "12.5", "", { is_shared: true }), share("Archive", "archive", "100.0")] },
-    { address: "198.51.100.7:8000", node: hex(6), name: "", trust: "unknown", connected: false, trouble: null, user: null, told_by: ["bob", "carla-studio"], received: 0, sent: 0, libraries: [] },
+    { address: "carla.example.org:8000", node: CARLA, name: "carla-studio", trust: "trusted", connected: false, trouble: "no answer since 09:12: carla.example.org refused the connection", user: null, told_by: ["bob"], received: 4_220_100_200, sent: 9_720_100_200, ...away(Date.now() - 26 * 3600_000),
+      libraries: [] },
+    { address: "10.8.0.4:8000", node: DATA, name: "datacentre", trust: "mirror", connected: true, trouble: null, user: null, told_by: [], received: 512_220_100_200, sent: 301_220_100, ...link(18_400, "swarm/0.1.0"), libraries: [share("Film frames", "frames", "100.0")] },
+    { address: "203.0.113.9:8000", node: EVE, name: "eve\u202E<b>x</b>", trust: "untrusted", connected: true, trouble: null, user: "guest", told_by: [], received: 220_100, sent: 1_301_220_100, ...link(142_000, "swarm\u202E/9.9 <i>"), libraries: [share("Scans", "scans", "12.5", "", { is_shared: true }), share("Archive", "archive", "100.0")] },
+    { address: "198.51.100.7:8000", node: hex(6), name: "", trust: "unknown", connected: false, trouble: null, user: null, told_by: ["bob", "carla-studio"], received: 0, sent: 0, ...away(null), libraries: [] },
   ];
+}
+
+function away(last_seen_ms) {
+  return { round_trip_us: null, last_seen_ms, agent: null, protocol: null };
+}
+
+/** Machines on the local network: one is a peer, two are not. */
+function makeLan(peers) {
+  const node = (key, ...addresses) => ({ node: key, addresses, is_peer: peers.some((peer) => peer.node === key) });
+  return { is_looking: true, nodes: [node(BOB, "192.168.1.31:8000"), node(hex(11), "192.168.1.44:8000", "[fd00::44]:8000"), node(hex(12), "192.168.1.57:43210")] };
 }
 
 function makeConflicts() {
@@ -334,7 +351,7 @@ function peersAnswer(method, id, body, peers) {
     const [node, address] = body.address.includes("@") ? body.address.split("@") : [null, body.address];
     const known = peers.find((peer) => peer.address === address);
     if (known) Object.assign(known, { trust: body.trusted ? "trusted" : "untrusted", name: body.name ?? "" });
-    else peers.push({ address, node, name: body.name ?? "", trust: body.trusted ? "trusted" : "untrusted", connected: false, trouble: null, user: body.username ?? null, told_by: [], received: 0, sent: 0, libraries: [] });
+    else peers.push({ address, node, name: body.name ?? "", trust: body.trusted ? "trusted" : "untrusted", connected: false, trouble: null, user: body.username ?? null, told_by: [], received: 0, sent: 0, ...away(null), libraries: [] });
     return [201, {}];
   }
   if (at < 0) return fail(404, "no such peer");

@@ -1,10 +1,10 @@
 //! Forms that make, follow and change a library.
 
-import { get, inLibrary, patch, post } from "../parts/api.js";
+import { Problem, get, inLibrary, patch, post } from "../parts/api.js";
 import { h } from "../parts/dom.js";
 import { askForm, attempt, notice } from "../parts/dialog.js";
-import { plainName } from "../parts/format.js";
-import { t } from "../parts/i18n.js";
+import { name, plainName } from "../parts/format.js";
+import { t, tx } from "../parts/i18n.js";
 import { choice, field, toggle } from "../parts/pieces.js";
 import { state } from "../parts/state.js";
 import { addPeer } from "./peers.js";
@@ -76,7 +76,7 @@ function offeredByPeers() {
   return [...offered];
 }
 
-/** @param {Library} library */
+/** @param {Pick<Library, "guid" | "name">} library */
 export async function editLibrary(library) {
   /** @type {LibrarySettings | undefined} */
   const now = await attempt(() => get(inLibrary(library.guid)));
@@ -97,10 +97,26 @@ export async function editLibrary(library) {
         field({ label: t("edit.bulk_approvals"), name: "bulk_approvals", type: "number", value: String(policy.bulk_approvals ?? 2), hint: t("edit.bulk_approvals.hint") }),
         field({ label: t("edit.expiry"), name: "expiry_days", type: "number", value: String(policy.expiry_days ?? 14), hint: t("edit.expiry.hint") })),
       now.policy && toggle({ label: t("edit.refuse"), hint: t("edit.refuse.hint"), name: "refuse_by_one", checked: policy.refuse_by_one ?? false }),
+      h("h3.form-section", null, t("edit.retention")),
+      h("p.hint", null, t("edit.retention.text")),
+      h("div.field-grid", null,
+        field({ label: t("edit.days"), name: "days", type: "number", value: String(now.retention.days ?? ""), placeholder: "30", hint: t("edit.days.hint") }),
+        field({ label: t("edit.count"), name: "count", type: "number", value: String(now.retention.count ?? ""), hint: t("edit.count.hint") }),
+        field({ label: t("edit.bytes"), name: "bytes", value: now.retention.bytes ? String(now.retention.bytes / 1e9) : "", hint: t("edit.bytes.hint") })),
+      now.file && h("p.hint.config-file", null, tx("edit.file", { file: h("code", null, name(now.file)) })),
     ],
-    submit: (fields) => patch(inLibrary(library.guid), { priority: Number(fields.priority), policy: now.policy ? policyOf(fields) : undefined, ...(now.subscribed ? { include: linesOf(fields.include), exclude: linesOf(fields.exclude) } : {}) }),
+    submit: (fields) => patch(inLibrary(library.guid), { retention: retentionOf(fields, now.retention), priority: Number(fields.priority), policy: now.policy ? policyOf(fields) : undefined, ...(now.subscribed ? { include: linesOf(fields.include), exclude: linesOf(fields.exclude) } : {}) }),
   });
   if (done) notice(t("edit.done"));
+}
+
+/** What is to change; an empty field takes a limit away. @param {Record<string, string>} fields @param {LibrarySettings["retention"]} now */
+function retentionOf(fields, now) {
+  const number = (/** @type {string} */ text) => (text.trim() === "" ? null : Number(text.trim().replace(",", ".")));
+  const gigabytes = number(fields.bytes);
+  if (Number.isNaN(gigabytes)) throw new Problem(0, t("edit.bytes.wrong"), "usage");
+  const wanted = { days: number(fields.days), count: number(fields.count), bytes: gigabytes === null ? null : Math.round(gigabytes * 1e9) };
+  return Object.fromEntries(Object.entries(wanted).filter(([key, value]) => value !== now[/** @type {keyof typeof now} */ (key)]));
 }
 
 /** @param {Record<string, string>} fields @returns {Policy} */

@@ -1,21 +1,22 @@
 //! The machines that this one knows: whom it trusts, how far they are, and how others reach it.
 
-import { patch, post, remove } from "../parts/api.js";
+import { get, patch, post, remove } from "../parts/api.js";
 import { h, icon } from "../parts/dom.js";
-import { askForm, confirm, notice, openDialog } from "../parts/dialog.js";
-import { bytes, name, percent, plainName } from "../parts/format.js";
+import { askForm, confirm, notice, openDialog, words } from "../parts/dialog.js";
+import { ago, bytes, dateTime, name, percent, plainName, roundTrip } from "../parts/format.js";
 import { t, tx } from "../parts/i18n.js";
-import { bar, copyField, empty, fact, field, lacking, menu, need, pageHead, skeleton, toggle } from "../parts/pieces.js";
+import { bar, copyField, empty, fact, field, lacking, menu, need, pageHead, skeleton, toggle, troubleLine } from "../parts/pieces.js";
 import { can, state } from "../parts/state.js";
 import { qrCode } from "./share.js";
 
 /** @returns {import("../app.js").View} */
 export function open() {
-  return { draw: () => (state.status ? page(state.status) : [pageHead({ title: t("nav.peers") }), skeleton(3, "tall")]) };
+  const lan = new LanList();
+  return { draw: () => (state.status ? page(state.status, lan) : [pageHead({ title: t("nav.peers") }), skeleton(3, "tall")]) };
 }
 
-/** @param {Status} status */
-function page(status) {
+/** @param {Status} status @param {LanList} lan */
+function page(status, lan) {
   const known = status.peers.filter((peer) => peer.trust !== "unknown");
   const told = status.peers.filter((peer) => peer.trust === "unknown");
   return [
@@ -33,7 +34,57 @@ function page(status) {
       h("p.lede", null, t("peers.told.text")),
       h("ul.card.line-list", null, told.map(toldPeer)),
     ],
+    can("peers.manage") && lan.draw(),
   ];
+}
+
+/** Machines on the local network. What they say of themselves is a key and addresses: either may be another's, so the key is compared by people. */
+class LanList {
+  constructor() {
+    /** @type {Lan | null} */
+    this.lan = null;
+    this.trouble = "";
+    if (can("peers.manage")) void this.load();
+  }
+
+  async load() {
+    try {
+      this.lan = await get("lan");
+      this.trouble = "";
+    } catch (error) {
+      this.trouble = words(error);
+    }
+    state.redraw();
+  }
+
+  draw() {
+    const nodes = this.lan?.nodes ?? [];
+    return h("section.lan", { key: "lan", "aria-label": t("lan.title") },
+      h("div.section-head", null, h("h2.section", null, t("lan.title")), h("button.button.small", { type: "button", onClick: () => void this.load() }, icon("refresh"), t("lan.again"))),
+      h("p.lede", null, t(this.lan && !this.lan.is_looking ? "lan.off" : "lan.text")),
+      troubleLine(this.trouble),
+      nodes.length > 0 ? h("ul.card.line-list", null, nodes.map((each) => this.line(each))) : this.lan?.is_looking && h("p.hint", null, t("lan.nobody")));
+  }
+
+  /** @param {Lan["nodes"][number]} found */
+  line(found) {
+    const known = state.status?.peers.find((peer) => peer.node === found.node && peer.trust !== "unknown");
+    return h("li", { key: found.node },
+      h("div.line-text", null, h("strong", null, found.addresses.join(", ")), h("code.hint", { title: found.node }, digits(found.node.slice(0, 16)), "…")),
+      known ? h("span.tag", null, known.name ? name(known.name) : t("lan.known"))
+        : h("button.button.small", { type: "button", "aria-label": t("lan.add_what", { address: found.addresses[0] }), onClick: () => void this.add(found) }, t("peers.told.add")));
+  }
+
+  /** @param {Lan["nodes"][number]} found */
+  async add({ node, addresses }) {
+    await addPeer({ node, address: addresses[0], name: "" }, node);
+    await this.load();
+  }
+}
+
+/** Hexadecimal digits, as people compare them. @param {string} key */
+function digits(key) {
+  return (key.match(/.{1,4}/g) ?? []).join(" ");
 }
 
 export function thisMachine() {
@@ -69,6 +120,9 @@ function card(peer) {
     trust(peer),
     shared(peer),
     h("dl.facts", null,
+      peer.round_trip_us !== null && fact(t("peer.round_trip"), roundTrip(peer.round_trip_us), "num"),
+      peer.last_seen_ms !== null && fact(t("peer.last_seen"), h("time", { title: dateTime(peer.last_seen_ms) }, ago(peer.last_seen_ms))),
+      peer.protocol !== null && fact(t("peer.program"), h("span", { title: t("peer.protocol", { version: plainName(peer.protocol) }) }, name(peer.agent ?? t("peer.program.untold")))),
       fact(t("peer.address"), h("code", null, name(peer.address)), "wide"),
       fact(t("peer.received"), bytes(peer.received), "num"),
       fact(t("peer.sent"), bytes(peer.sent), "num"),
@@ -88,7 +142,7 @@ function trust(peer) {
 
 /** @param {Peer} peer */
 function shared(peer) {
-  if (peer.libraries.length === 0) return h("p.hint", null, t("peer.nothing_shared"));
+  if (peer.libraries.length === 0) return h("p.hint", null, t(peer.connected ? "peer.nothing_shared" : "peer.not_known_now"));
   return h("ul.library-peers", null, peer.libraries.map((each) => h("li", { key: each.guid },
     h("span.peer-name", null, name(each.name), !each.is_shared && h("span.tag", null, t("peer.not_shared"))),
     bar(each.percent, { label: plainName(each.name), slim: true, tone: peer.connected ? "" : "quiet" }),
@@ -129,13 +183,13 @@ function toldPeer(peer) {
     h("button.button.small", { type: "button", onClick: () => addPeer(peer), ...need("peers.manage") }, t("peers.told.add")));
 }
 
-/** @param {Peer} [told] */
-export async function addPeer(told) {
+/** @param {Pick<Peer, "address" | "node" | "name">} [told] @param {string} [key] to be compared first */
+export async function addPeer(told, key) {
   const address = told ? (told.node && !told.address.includes("@") ? `${told.node}@${told.address}` : told.address) : "";
   const done = await askForm({
     title: t("peers.add.title"), action: t("peers.add"),
     fields: () => [
-      h("p.lede", null, t("peers.add.text")),
+      key ? [h("p.lede", null, t("lan.compare")), h("p.key-digits", { "aria-label": t("lan.key") }, h("code", null, digits(key)))] : h("p.lede", null, t("peers.add.text")),
       field({ label: t("peers.add.address"), name: "address", value: address, required: true, focus: !told, mono: true, placeholder: "NODEID@host:port", hint: t("peers.add.address.hint") }),
       field({ label: t("peers.add.name"), name: "name", value: told?.name ?? "", hint: t("peers.add.name.hint") }),
       toggle({ label: t("trust.trusted"), hint: t("trust.trusted.text"), name: "trusted", checked: false }),

@@ -3,11 +3,13 @@
 import { Problem, get, patch, post } from "../parts/api.js";
 import { h, icon } from "../parts/dom.js";
 import { askForm, fieldsOf, notice, words } from "../parts/dialog.js";
-import { name } from "../parts/format.js";
+import { name, rate } from "../parts/format.js";
 import { LANGUAGES, language, speak, t, tx } from "../parts/i18n.js";
 import { field, lacking, pageHead, segmented, skeleton, troubleLine } from "../parts/pieces.js";
 import { can, state } from "../parts/state.js";
 import { setTheme, theme } from "../parts/theme.js";
+import { KeptLibraries } from "./kept.js";
+import { Schedule } from "./schedule.js";
 
 /** @typedef {{key: string, kind: "text" | "bool" | "number" | "lines", example?: string}} Key `key` as in config.json, a dot before an inner one */
 
@@ -31,8 +33,11 @@ class SettingsView {
   constructor() {
     /** @type {Settings | null} */
     this.settings = null;
+    this.schedule = new Schedule([], () => {});
+    this.kept = new KeptLibraries();
     this.trouble = "";
     this.isBusy = false;
+    this.round = 0;
     this.isChanged = false;
     /** @type {string[]} keys that were saved and act at the next start */
     this.pending = [];
@@ -41,12 +46,18 @@ class SettingsView {
 
   async load() {
     try {
-      this.settings = await get("settings");
+      this.take(await get("settings"));
       this.trouble = "";
     } catch (error) {
       this.trouble = words(error);
     }
     state.redraw();
+  }
+
+  /** @param {Settings} settings */
+  take(settings) {
+    this.settings = settings;
+    this.schedule = new Schedule(settings.config.limits?.schedule ?? [], () => { this.isChanged = true; state.redraw(); });
   }
 
   draw() {
@@ -58,23 +69,33 @@ class SettingsView {
       this.pending.length > 0 && h("p.trouble.warn", { role: "status" }, icon("refresh"), h("span", null, t("settings.restart_now", { keys: this.pending.join(", ") }))),
       troubleLine(this.trouble),
       this.settings ? this.form(this.settings) : !this.trouble && can("settings.manage") && skeleton(5, "tall"),
+      this.kept.draw(),
       about(),
     ];
   }
 
   /** @param {Settings} settings */
   form(settings) {
-    return h("form.settings-form", { key: "settings", onSubmit: (/** @type {SubmitEvent} */ event) => this.save(event, settings), onInput: () => this.touched(), onChange: () => this.touched() },
+    return h("form.settings-form", { key: `settings ${this.round}`, onSubmit: (/** @type {SubmitEvent} */ event) => this.save(event, settings), onInput: () => this.touched(), onChange: () => this.touched() },
       h("fieldset", { disabled: !can("settings.manage") },
         h("legend.visually-hidden", null, t("settings.node")),
         GROUPS.map(([group, keys]) => h("section.card.settings-group", { key: group },
           h("header", null, h("h2", null, t(`settings.${group}`)), h("p.hint", null, t(`settings.${group}.text`))),
-          keys.map((key) => setting(key, valueOf(settings.config, key.key), settings.needs_restart.includes(key.key.split(".")[0]) || settings.needs_restart.includes(key.key)))))),
+          keys.map((key) => setting(key, valueOf(settings.config, key.key), settings.needs_restart.includes(key.key.split(".")[0]) || settings.needs_restart.includes(key.key))),
+          group === "limits" && [holdsNow(), this.schedule.draw()]))),
       h("p.hint.config-file", null, tx("settings.file", { file: h("code", null, name(settings.file)) })),
       can("settings.manage") && h("div.save-bar", { class: this.isChanged ? "is-shown" : "" },
         h("span", null, t("settings.unsaved")),
-        h("button.button", { type: "reset", onClick: () => { this.isChanged = false; state.redraw(); } }, t("settings.reset")),
+        h("button.button", { type: "button", onClick: () => this.discard(settings) }, t("settings.reset")),
         h("button.button.primary", { type: "submit", disabled: this.isBusy || !this.isChanged }, t("action.save"))));
+  }
+
+  /** The form is made anew: a reset of the browser's would empty it, as what stands in it was set and not written. @param {Settings} settings */
+  discard(settings) {
+    this.round += 1;
+    this.isChanged = false;
+    this.take(settings);
+    state.redraw();
   }
 
   touched() {
@@ -87,7 +108,7 @@ class SettingsView {
   async save(event, settings) {
     event.preventDefault();
     const fields = fieldsOf(/** @type {HTMLFormElement} */ (event.target));
-    const changed = changesOf(fields, settings.config);
+    const changed = changesOf(fields, settings.config, this.schedule.change());
     this.isBusy = true;
     try {
       await patch("settings", changed);
@@ -122,13 +143,22 @@ function setting({ key, kind, example }, value, isAtRestart) {
     h("div.setting-control", null, control));
 }
 
+/** The limits of this moment, where the schedule says others than usual. */
+function holdsNow() {
+  const { status } = state;
+  if (!status || (status.limit_down === null && status.limit_up === null)) return null;
+  const shown = (/** @type {number | null} */ limit) => (limit === null ? t("schedule.no_limit") : limit === 0 ? t("schedule.paused") : rate(limit));
+  return h("p.hint.holds-now", { role: "status" }, t("schedule.now", { down: shown(status.limit_down), up: shown(status.limit_up) }));
+}
+
 /** @param {string} key */
 function defaultsTrue(key) {
   return key === "lan";
 }
 
-/** What the form says otherwise than the file, as `PATCH` takes it. @param {Record<string, string>} fields @param {Record<string, any>} config */
-function changesOf(fields, config) {
+/** What the form says otherwise than the file, as `PATCH` takes it. @param {Record<string, string>} fields @param {Record<string, any>} config
+ * @param {object | null | undefined} schedule */
+function changesOf(fields, config, schedule) {
   /** @type {Record<string, any>} */
   const changed = {};
   for (const { key, kind } of GROUPS.flatMap(([, keys]) => keys)) {
@@ -141,6 +171,7 @@ function changesOf(fields, config) {
     if (inner) changed[outer] = { ...changed[outer], [inner]: after };
     else changed[outer] = after;
   }
+  if (schedule !== undefined) changed.limits = { ...changed.limits, schedule };
   // An object of which nothing is left goes as a whole: half of it may be refused, as a certificate without a key is.
   for (const outer of Object.keys(changed)) {
     const inner = changed[outer];

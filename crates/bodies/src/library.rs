@@ -452,6 +452,7 @@ pub(super) fn message_samples() -> Samples {
                 name: text(),
                 api,
                 reads_compressed: true,
+                agent: text(),
             }),
         ),
         (

@@ -7,14 +7,15 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use swarm_core::base::limits::COORDINATORS_MAX;
-use swarm_core::base::{ByteLen, Zone};
+use swarm_core::base::{ByteLen, Rate, Zone};
 use swarm_core::manifest::{Address, Source};
 
 use crate::json::quoted;
 use crate::key_path::KeyPath;
-use crate::limits::{DHT_BOOTSTRAP_MAX, HOSTS_MAX};
+use crate::limits::{DHT_BOOTSTRAP_MAX, HOSTS_MAX, SCHEDULE_MAX};
 use crate::read::Wrong;
-use crate::values::{FileLimits, Limits, Parsed, Secret, Within, plain};
+use crate::schedule::{FileWindow, Window};
+use crate::values::{Limits, Parsed, Secret, Within, plain};
 
 /// What this node is and how it reaches others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct Config {
     pub zone: Option<Zone>,
     /// All libraries together.
     pub limits: Limits,
+    /// When other limits hold: see [`Limits::at`].
+    pub schedule: Vec<Window>,
     /// Bytes that stay free on each disk; 0 for no such reserve.
     pub min_free: u64,
     /// Address of the metrics page; `None` for no page.
@@ -96,7 +99,7 @@ pub(crate) struct FileConfig {
     zone: Option<Parsed<Zone>>,
     /// Rates of all libraries together.
     #[serde(default)]
-    limits: FileLimits,
+    limits: FileNodeLimits,
     /// Bytes that stay free on each disk that libraries are written to, as in "1GB".
     min_free: Option<Parsed<ByteLen>>,
     /// TCP address of the pages /metrics and /health, as in "127.0.0.1:9433". Without it there are none.
@@ -111,6 +114,20 @@ pub(crate) struct FileConfig {
     #[serde(default)]
     #[schemars(length(max = 32))]
     hosts: Vec<String>,
+}
+
+/// `limits` of all libraries together.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "nodeLimits")]
+struct FileNodeLimits {
+    /// Upload no faster than this: "20MB/s", "100mbit". Without it: no limit.
+    up: Option<Parsed<Rate>>,
+    /// Download no faster than this. Without it: no limit.
+    down: Option<Parsed<Rate>>,
+    /// Other limits at certain times, by the clock of this machine. Of several entries whose time it is, the first one counts.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    schedule: Vec<FileWindow>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -173,6 +190,10 @@ impl FileConfig {
             let message = format!("expected at most {HOSTS_MAX}, found {}", self.hosts.len());
             return Err(Wrong::new(KeyPath::default().key("hosts"), message));
         }
+        if self.limits.schedule.len() > SCHEDULE_MAX {
+            let message = format!("expected at most {SCHEDULE_MAX}, found {}", self.limits.schedule.len());
+            return Err(Wrong::new(KeyPath::default().key("limits").key("schedule"), message));
+        }
         let root = self.default_sync_root.as_deref().unwrap_or("./libraries");
         let ByteLen(min_free) = plain(self.min_free).unwrap_or_default();
         Ok(Config {
@@ -187,7 +208,8 @@ impl FileConfig {
             dht_bootstrap: self.dht_bootstrap.into_iter().map(|Parsed(address)| address).collect(),
             coordinators: self.coordinators.into_iter().map(|Parsed(source)| source).collect(),
             zone: plain(self.zone),
-            limits: self.limits.into(),
+            limits: Limits { up: plain(self.limits.up), down: plain(self.limits.down) },
+            schedule: self.limits.schedule.into_iter().map(FileWindow::window).collect(),
             min_free,
             metrics: plain(self.metrics).map(|Metrics(address)| address),
             allow_plain_http: self.allow_plain_http,

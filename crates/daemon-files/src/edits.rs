@@ -7,6 +7,7 @@ use swarm_core::base::NodeId;
 use crate::error::EditError;
 use crate::files_local::{self, LocalFile};
 use crate::json::{Json, quoted};
+use crate::library_change::LibraryChange;
 use crate::{DaemonFolder, FileName, Fingerprint, Guid, OriginUrl, Reloaded, Role, Secret};
 
 /// A peer to add.
@@ -267,18 +268,7 @@ impl DaemonFolder {
         which: Followed<'_>,
         change: &ApprovalsChange,
     ) -> Result<Reloaded, EditError> {
-        self.edit(which.file(), |json| {
-            let library = which.entry_in(json)?;
-            let mut approvals = library.get("approvals").cloned().unwrap_or_else(|| Json::object::<&str>([]));
-            for (key, value) in change.values() {
-                approvals.set(key, value);
-            }
-            if change.bulk == Some(None) {
-                approvals.remove("bulk");
-            }
-            library.set("approvals", approvals);
-            Ok(())
-        })
+        self.change_library(which, &LibraryChange { approvals: Some(*change), ..LibraryChange::default() })
     }
 
     /// Adds a mount to a library, as its last.
@@ -324,12 +314,12 @@ impl DaemonFolder {
 
     /// Pauses or resumes a library.
     pub fn set_paused(&mut self, which: Followed<'_>, paused: bool) -> Result<Reloaded, EditError> {
-        self.set_in(which, "paused", paused.then(|| true.into()))
+        self.change_library(which, &LibraryChange { paused: Some(paused), ..LibraryChange::default() })
     }
 
     /// Sets a library's priority, from -100 to 100.
     pub fn set_priority(&mut self, which: Followed<'_>, priority: i8) -> Result<Reloaded, EditError> {
-        self.set_in(which, "priority", Some(i64::from(priority).into()))
+        self.change_library(which, &LibraryChange { priority: Some(priority), ..LibraryChange::default() })
     }
 
     /// Changes a library's rates.
@@ -356,15 +346,9 @@ impl DaemonFolder {
         include: Option<&[String]>,
         exclude: Option<&[String]>,
     ) -> Result<Reloaded, EditError> {
-        self.edit(FileName::Subscriptions, |json| {
-            let entry = Followed::Subscription(guid).entry_in(json)?;
-            for (key, list) in [("include", include), ("exclude", exclude)] {
-                if let Some(list) = list {
-                    set_or_remove(entry, key, texts(list));
-                }
-            }
-            Ok(())
-        })
+        let [include, exclude] = [include, exclude].map(|list| list.map(<[String]>::to_vec));
+        let change = LibraryChange { include, exclude, ..LibraryChange::default() };
+        self.change_library(Followed::Subscription(guid), &change)
     }
 
     /// Writes `files-local.json` from libraries and their files, in one pass. If an entry is an error, the old file stays.
@@ -376,13 +360,6 @@ impl DaemonFolder {
         F: IntoIterator<Item = io::Result<LocalFile<'a>>>,
     {
         files_local::write(&self.path(FileName::FilesLocal), libraries)
-    }
-
-    fn set_in(&mut self, which: Followed<'_>, key: &str, value: Option<Json>) -> Result<Reloaded, EditError> {
-        self.edit(which.file(), |json| {
-            set_or_remove(which.entry_in(json)?, key, value.clone());
-            Ok(())
-        })
     }
 }
 
@@ -433,6 +410,17 @@ impl NewSubscription {
 }
 
 impl ApprovalsChange {
+    pub(crate) fn make(&self, library: &mut Json) {
+        let mut approvals = library.get("approvals").cloned().unwrap_or_else(|| Json::object::<&str>([]));
+        for (key, value) in self.values() {
+            approvals.set(key, value);
+        }
+        if self.bulk == Some(None) {
+            approvals.remove("bulk");
+        }
+        library.set("approvals", approvals);
+    }
+
     fn values(&self) -> impl Iterator<Item = (&'static str, Json)> {
         let numbers = [
             ("delete", self.delete),
@@ -448,14 +436,14 @@ impl ApprovalsChange {
 }
 
 impl Followed<'_> {
-    fn file(self) -> FileName {
+    pub(crate) fn file(self) -> FileName {
         match self {
             Self::Library(_) => FileName::Libraries,
             Self::Subscription(_) => FileName::Subscriptions,
         }
     }
 
-    fn entry_in(self, json: &mut Json) -> Result<&mut Json, EditError> {
+    pub(crate) fn entry_in(self, json: &mut Json) -> Result<&mut Json, EditError> {
         match self {
             Self::Library(name) => {
                 let what = library_named(name);
@@ -533,7 +521,7 @@ fn push(json: &mut Json, entry: Json) {
     }
 }
 
-fn set_or_remove(entry: &mut Json, key: &str, value: Option<Json>) {
+pub(crate) fn set_or_remove(entry: &mut Json, key: &str, value: Option<Json>) {
     match value {
         Some(value) => entry.set(key, value),
         None => drop(entry.remove(key)),
@@ -541,6 +529,6 @@ fn set_or_remove(entry: &mut Json, key: &str, value: Option<Json>) {
 }
 
 /// A list of strings; `None` if it is empty.
-fn texts(list: &[String]) -> Option<Json> {
+pub(crate) fn texts(list: &[String]) -> Option<Json> {
     (!list.is_empty()).then(|| Json::list(list.iter().map(|text| text.as_str().into())))
 }

@@ -15,6 +15,7 @@ mod key_path;
 
 mod json;
 mod read;
+mod schedule;
 mod values;
 
 mod config;
@@ -34,6 +35,7 @@ mod watched;
 
 mod edits;
 mod folder;
+mod library_change;
 mod names;
 
 mod files_local;
@@ -50,8 +52,10 @@ pub use files_local::LocalFile;
 pub use folder::{DaemonFolder, Reloaded};
 pub use json::{Json, SyntaxError, Value};
 pub use libraries::{Approvals, Library, Mount, Retention};
+pub use library_change::{LibraryChange, RetentionChange};
 pub use origin::{Fingerprint, OriginUrl};
 pub use peers::{Peer, is_peer_address};
+pub use schedule::{LocalMinute, Window};
 pub use schema::schema;
 pub use subscriptions::Subscription;
 pub use users::{Proof, User};

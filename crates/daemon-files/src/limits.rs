@@ -8,6 +8,8 @@ pub const DEPTH_MAX: usize = 32;
 pub const PEERS_MAX: usize = 4096;
 /// Most nodes by which a DHT is entered.
 pub const DHT_BOOTSTRAP_MAX: usize = 8;
+/// Most entries of the schedule of limits.
+pub const SCHEDULE_MAX: usize = 64;
 /// Names of a node's page in `config.json`.
 pub const HOSTS_MAX: usize = 32;
 /// Most entries of `users.json`.

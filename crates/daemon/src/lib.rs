@@ -46,7 +46,7 @@ pub use library::{
     LibraryFiles, OpenFile, OpenFiles, OwnHeld, Past, PastFile, PathView, ProposalView, ReadError,
     TakenBackPath, TakenBackView, TextsView, VerifyView, VersionLine,
 };
-pub use protocol::{ProposedUser, Reply, Request};
+pub use protocol::{Lan, LanNode, ProposedUser, Reply, Request};
 pub use status::{
     ISSUES, LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, PolicyStatus, STATES,
     Status, StatusError, TRUSTS,

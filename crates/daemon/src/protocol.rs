@@ -73,6 +73,8 @@ pub enum Request {
         /// The path in it.
         path: String,
     },
+    /// Nodes that announce themselves on the local network.
+    Lan,
     /// Users that trusted peers propose.
     ProposedUsers,
     /// Hear no more of a user that is proposed.
@@ -202,6 +204,8 @@ pub enum Reply {
     },
     /// One transfer.
     Transfer(Box<TransferDetail>),
+    /// Nodes that announce themselves on the local network.
+    Lan(Lan),
     /// Users that trusted peers propose.
     ProposedUsers {
         /// In no order.
@@ -216,6 +220,26 @@ pub enum Reply {
         /// For people.
         message: String,
     },
+}
+
+/// Nodes that announce themselves on the local network: anybody there can, so nothing of them is proven but that somebody said it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Lan {
+    /// Whether this node looks for them: it does not if `lan` in config.json is off, or if it listens for its own machine alone.
+    pub is_looking: bool,
+    /// At most 64, in the order of their keys.
+    pub nodes: Vec<LanNode>,
+}
+
+/// A node on the local network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LanNode {
+    /// Its key, as 64 hex digits.
+    pub node: String,
+    /// Where it says that it is: IP addresses with their ports.
+    pub addresses: Vec<String>,
+    /// Whether it is a peer of this node's own list.
+    pub is_peer: bool,
 }
 
 /// A user that a trusted peer proposes.

@@ -31,6 +31,13 @@ pub struct Status {
     pub rate_down: u64,
     /// The same for what goes.
     pub rate_up: u64,
+    /// Bytes of all libraries together that go to others in a second at most, by `limits` of config.json and its schedule as it is now: nothing for no
+    /// limit, zero for a pause.
+    #[serde(default)]
+    pub limit_up: Option<u64>,
+    /// The same from others.
+    #[serde(default)]
+    pub limit_down: Option<u64>,
     /// What is wrong in the files of the daemon's folder, a line each.
     pub file_errors: Vec<String>,
     /// What is odd in them.
@@ -183,6 +190,18 @@ pub struct PeerStatus {
     /// Bytes that went to it.
     #[serde(default)]
     pub sent: u64,
+    /// Microseconds to it and back on the link that stands.
+    #[serde(default)]
+    pub round_trip_us: Option<u64>,
+    /// When the last link to it ended, milliseconds since 1970; nothing while one stands, and of peers that are not of this node's own list.
+    #[serde(default)]
+    pub last_seen_ms: Option<u64>,
+    /// Its program and version, as it tells them on the link that stands.
+    #[serde(default)]
+    pub agent: Option<String>,
+    /// The version of the protocol of libraries that it speaks there.
+    #[serde(default)]
+    pub protocol: Option<String>,
     /// Libraries that both have, or that the peer offers.
     pub libraries: Vec<PeerLibraryStatus>,
 }

@@ -97,6 +97,9 @@ pub struct Surroundings {
     pub advertise: Arc<[Address]>,
     /// Replaced whole when it changes, at most once a second. Finders end when its sender is dropped.
     pub participation: watch::Receiver<Participation>,
+    /// Takes the nodes that announce themselves on the local network, sorted by their keys, at most [`LAN_LISTED_MAX`](limits::LAN_LISTED_MAX). Who
+    /// takes them is announced there itself, also without a content.
+    pub lan_seen: Option<watch::Sender<Arc<[Source]>>>,
     /// Receives the reports.
     pub found: mpsc::Sender<Found>,
     /// Receives messages for people; when it is full, they are dropped.
@@ -116,9 +119,13 @@ impl Finders {
 /// taken back.
 pub async fn run(finders: Finders, surroundings: Surroundings) {
     let Finders { coordinators: _, zone, lan, dht, dht_bootstrap, map_port } = finders;
-    let on_lan = async {
+    let mut surroundings = surroundings;
+    // The finder that fills the list alone holds it: a list that nobody holds is filled by none.
+    let lan_seen = surroundings.lan_seen.take();
+    let there = Surroundings { lan_seen, ..surroundings.clone() };
+    let on_lan = async move {
         if lan {
-            lan::run(lan::Network::default(), surroundings.clone()).await;
+            lan::run(lan::Network::default(), there).await;
         }
     };
     let by_dht = async {

@@ -15,6 +15,8 @@ pub const LAN_ADDRESSES_MAX: usize = 16;
 pub const LAN_NODES_MAX: usize = 512;
 /// Time between two rotations of the contents that do not fit.
 pub const LAN_TURN: Duration = Duration::from_secs(60);
+/// Announcing nodes that are listed for people.
+pub const LAN_LISTED_MAX: usize = 64;
 /// Records in the responder's cache above which it is restarted with an empty one: the cache has no limit of its own. An honest
 /// node causes about eight, on a machine with four addresses.
 pub const LAN_RECORDS_MAX: i64 = 16 << 10;
@@ -55,6 +57,7 @@ pub const PORT_RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const _: () = assert!(LAN_IDS_PER_STRING * 8 * 4 / 3 + 8 <= 255);
 const _: () = assert!(LAN_CONTENTS_MAX.is_multiple_of(LAN_IDS_PER_STRING));
+const _: () = assert!(LAN_LISTED_MAX <= LAN_NODES_MAX);
 const _: () = assert!(LAN_ADDRESSES_MAX <= SOURCE_ADDRESSES_MAX);
 const _: () = assert!(LAN_NODES_MAX * 8 <= LAN_RECORDS_MAX as usize);
 const _: () = assert!(DHT_RETRY_MIN.as_secs() < DHT_LOOKUP_INTERVAL.as_secs());

@@ -29,9 +29,10 @@ impl Shares {
         self.of.insert(content, share);
     }
 
-    /// Fetches the contents of a share no faster than this; `None` is no limit. What was asked for before counts.
+    /// Fetches the contents of a share no faster than this; `None` is no limit, zero a pause. What was asked for before counts.
     pub(super) fn limit(&mut self, now: Instant, share: ShareId, rate: Option<Rate>) {
         match (rate, self.paces.get_mut(&share)) {
+            (Some(rate @ Rate(0)), _) => drop(self.paces.insert(share, Pace { rate, paid_at: now + PAUSE })),
             (None, _) => drop(self.paces.remove(&share)),
             (Some(rate), Some(pace)) => {
                 let owed_len = pace.rate.len_in(pace.paid_at.since(now));
@@ -82,4 +83,6 @@ impl Shares {
 
 /// A run takes no longer than this at the rate of its share, unless it is one chunk.
 const RUN_TIME: Duration = Duration::from_millis(500);
+/// Until another limit is told: what was asked for and does not come takes an hour of it each.
+const PAUSE: Duration = Duration::from_secs(50 * 365 * 24 * 3600);
 const SAVED_TIME: Duration = Duration::from_millis(50);

@@ -200,6 +200,7 @@ impl Service {
             coordination: self.coordinator.as_ref().map(coordinating::Started::links),
             libraries: None,
             meeting_places: None,
+            lan_seen: None,
             past: self.reputations.past().collect(),
             dial_timeout: None,
         };

@@ -113,6 +113,8 @@ pub struct Hello {
     pub api: Option<Address>,
     /// It reads [`Compressed`].
     pub reads_compressed: bool,
+    /// Program and version, for people; empty if it is not told.
+    pub agent: String,
 }
 
 /// A compressed frame.

@@ -178,6 +178,7 @@ impl Hello {
             name: cut(&self.name, TEXT_LEN_MAX),
             api: of_address(self.api.as_ref()),
             features: if self.reads_compressed { READS_COMPRESSED } else { 0 },
+            agent: cut(&self.agent, TEXT_LEN_MAX),
         }
     }
 
@@ -190,6 +191,7 @@ impl Hello {
             name: told(hello.name, TEXT_LEN_MAX, "name")?,
             api: address(&hello.api, "api")?,
             reads_compressed: hello.features & READS_COMPRESSED != 0,
+            agent: told(hello.agent, TEXT_LEN_MAX, "agent")?,
         })
     }
 }

@@ -49,7 +49,7 @@ impl Finding {
     /// a while after the node's end are cut off.
     pub(super) fn start(
         endpoint: &Endpoint,
-        finders: Finders,
+        (finders, lan_seen): (Finders, Option<watch::Sender<Arc<[Source]>>>),
         advertise: Vec<Address>,
         ground: &Ground,
     ) -> Self {
@@ -59,6 +59,7 @@ impl Finding {
             endpoint: endpoint.clone(),
             advertise: advertise.into(),
             participation: plugs.participation,
+            lan_seen,
             found: plugs.found,
             troubles: plugs.troubles,
             clock: ground.clock,

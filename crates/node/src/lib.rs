@@ -89,6 +89,8 @@ pub struct Options {
     pub libraries: Option<mpsc::Sender<QuicLink>>,
     /// What finders announce and look for in place of the contents that the node takes part in: their nodes are told to the product alone.
     pub meeting_places: Option<watch::Receiver<Vec<ContentId>>>,
+    /// Takes the nodes that announce themselves on the local network, if that finder is on.
+    pub lan_seen: Option<watch::Sender<Arc<[Source]>>>,
     /// What nodes were worth at earlier runs.
     pub past: Vec<(NodeId, Reputation)>,
     /// Longest dial, where that is to be less than [`DIAL_TIMEOUT`]: who waits no longer learns what went wrong, too.
@@ -182,7 +184,8 @@ impl Node {
         let ground = Ground::new(options.limits.down);
         let (finders, advertise) =
             (std::mem::take(&mut options.finders), std::mem::take(&mut options.advertise));
-        let finding = Finding::start(&endpoint, finders, advertise, &ground);
+        let lan_seen = options.lan_seen.take();
+        let finding = Finding::start(&endpoint, (finders, lan_seen), advertise, &ground);
         let finding = finding.at(options.meeting_places.take());
         let others =
             OtherLinks { coordination: options.coordination.take(), libraries: options.libraries.take() };

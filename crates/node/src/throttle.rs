@@ -14,7 +14,8 @@ use swarm_core::base::Rate;
 pub struct Throttle(Arc<watch::Sender<Option<Arc<Bucket>>>>);
 
 struct Bucket {
-    limiter: DefaultDirectRateLimiter,
+    /// `None` is a pause: nothing passes.
+    limiter: Option<DefaultDirectRateLimiter>,
     burst: NonZeroU32,
     /// Held by the task that waits for tokens; tokio hands it on first in, first out. Without it all waiting tasks wake at the same
     /// instant, and the order of the timers decides: measured with two uploads, one of them got 43 of 48 pieces.
@@ -22,7 +23,7 @@ struct Bucket {
 }
 
 impl Throttle {
-    /// At most this rate; `None` is no limit.
+    /// At most this rate; `None` is no limit, and zero a pause.
     pub fn new(rate: Option<Rate>) -> Self {
         Self(Arc::new(watch::Sender::new(rate.map(Bucket::new))))
     }
@@ -60,13 +61,14 @@ impl Bucket {
         let rate = NonZeroU32::new(u32::try_from(bytes).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
         let burst = NonZeroU32::new((rate.get() / BURSTS_PER_SEC).max(BURST_LEN_MIN)).unwrap_or(rate);
         let limiter = RateLimiter::direct(Quota::per_second(rate).allow_burst(burst));
-        Arc::new(Self { limiter, burst, turn: Mutex::new(()) })
+        Arc::new(Self { limiter: (bytes > 0).then_some(limiter), burst, turn: Mutex::new(()) })
     }
 
     async fn pass(&self, piece: NonZeroU32) {
+        let Some(limiter) = &self.limiter else { return std::future::pending().await };
         let _turn = self.turn.lock().await;
         // The piece is never more than a burst, which is the only error.
-        let _ = self.limiter.until_n_ready(piece).await;
+        let _ = limiter.until_n_ready(piece).await;
     }
 }
 
@@ -99,6 +101,14 @@ mod tests {
         // The first task takes the burst that passes without waiting, 13 pieces, and is the first to end.
         let mut shared = names[15..60].chunks_exact(3);
         assert!(shared.all(|turn| ['a', 'b', 'c'].iter().all(|name| turn.contains(name))), "{names:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_passes_a_pause_until_it_ends() {
+        let throttle = Throttle::new(Some(Rate(0)));
+        let waiting = tokio::time::timeout(std::time::Duration::from_secs(3600), throttle.wait(1));
+        assert!(waiting.await.is_err(), "an hour long");
+        let ((), ()) = tokio::join!(throttle.wait(1), async { throttle.set(Some(Rate(1 << 20))) });
     }
 
     #[tokio::test]

@@ -205,6 +205,7 @@ fn hello() -> Message {
         name,
         api: None,
         reads_compressed: false,
+        agent: String::new(),
     })
 }
 

@@ -105,6 +105,7 @@ fn guesses_of_a_password_are_compared_a_few_at_a_time() {
                     name,
                     api: None,
                     reads_compressed: false,
+                    agent: String::new(),
                 }),
             )
             .await;

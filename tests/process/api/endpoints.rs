@@ -167,6 +167,13 @@ fn a_library_that_is_refused_leaves_no_folder() {
 }
 
 #[test]
+fn a_node_that_does_not_look_around_on_the_network_says_so() {
+    let site = Site::new();
+    assert_eq!(site.get("/api/v1/lan"), json!({"is_looking": false, "nodes": []}));
+    site.ask_as("edith", Ask::get("/api/v1/lan")).expect(403);
+}
+
+#[test]
 fn a_library_is_made_browsed_and_forgotten() {
     let site = Site::new();
     let made = site.ask_as("adam", Ask::post("/api/v1/libraries", &json!({"name": "Films", "dir": "films"})));
@@ -301,7 +308,10 @@ fn settings_are_shown_and_changed_without_the_password() {
     assert!(site.get("/api/v1/settings")["config"].get("tls").is_none());
     change(json!({"limits": null}), 204);
     assert!(site.get("/api/v1/settings")["config"].get("limits").is_none());
+    change(json!({"limits": {"schedule": [{"from": "22:00", "to": "06:00", "down": "0"}]}}), 204);
+    assert_eq!(site.team.settings('a', "config.json")["limits"]["schedule"][0]["down"], "0");
     let before = site.team.read("a/config.json");
+    change(json!({"limits": {"schedule": [{"from": "22:00", "to": "6:00"}]}}), 400);
     change(json!({"port": "many"}), 400);
     change(json!({"limits": {"up": "fast"}}), 400);
     assert_eq!(site.team.read("a/config.json"), before);

@@ -9,6 +9,7 @@ mod endpoints;
 mod events;
 mod files;
 mod https;
+mod keeping;
 mod links;
 mod names;
 mod proofs;

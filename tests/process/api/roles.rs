@@ -62,6 +62,7 @@ POST   /api/v1/libraries/GUID/approve-here               -                      
 GET    /api/v1/libraries/GUID/authors                    -                                       403 200 200 200 404 401
 POST   /api/v1/authors/NODE/undo                         {"guid":"GUID","since_ms":0,"rehearsal":true} 403 403 200 200 404 401
 GET    /api/v1/peers                                     -                                       403 200 200 200 403 401
+GET    /api/v1/lan                                       -                                       403 403 403 200 403 401
 POST   /api/v1/peers                                     {"address":"127.0.0.1:9"}               403 403 403 201 403 401
 PATCH  /api/v1/peers/127.0.0.1:9                         {"trusted":true}                        403 403 403 204 403 401
 DELETE /api/v1/peers/127.0.0.1:9                         -                                       403 403 403 204 403 401

@@ -6,8 +6,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use swarm_core::base::Shown;
 use swarm_daemon::{Answer as LibraryAnswer, Request, VerifyView};
-use swarm_daemon_files::{Approvals, ApprovalsChange, DaemonFolder, Followed, Guid, NewMount};
+use swarm_daemon_files::{
+    Approvals, ApprovalsChange, DaemonFolder, FileName, Followed, Guid, LibraryChange, NewMount, Public,
+    Retention, RetentionChange,
+};
 use utoipa::ToSchema;
 
 use super::following::until_known;
@@ -123,8 +127,77 @@ pub(crate) struct Kept {
     priority: i8,
     /// How many must agree to what, where the files say so.
     policy: Option<PolicyView>,
+    /// How long what was replaced or deleted is kept on this disk, where the files say so.
+    retention: RetentionView,
+    /// Who sees its files without a name here.
+    public: PublicView,
+    /// Whether names and contents are sealed: such a library is seen by nobody, whatever `public` says.
+    sealed: bool,
     include: Vec<String>,
     exclude: Vec<String>,
+    /// The file that says all this; empty for who may not see the disks of this node.
+    file: String,
+}
+
+/// Who sees the files of a library without a name here, at `/public/{guid}/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PublicView {
+    /// Nobody.
+    No,
+    /// Everybody who can reach this node.
+    Yes,
+    /// Search engines, too.
+    Indexed,
+}
+
+impl PublicView {
+    fn of(public: Public) -> Self {
+        match public {
+            Public::No => Self::No,
+            Public::Yes => Self::Yes,
+            Public::Indexed => Self::Indexed,
+        }
+    }
+
+    fn setting(self) -> Public {
+        match self {
+            Self::No => Public::No,
+            Self::Yes => Public::Yes,
+            Self::Indexed => Public::Indexed,
+        }
+    }
+}
+
+/// How long what was replaced or deleted is kept: a version goes once one of the limits is passed.
+///
+/// In a change, a limit that is left out stays, and `null` takes it away.
+#[expect(clippy::option_option, reason = "a key that says null is told from one that is left out")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct RetentionView {
+    /// Days; without it, 30, of which the first one keeps all.
+    #[serde(default, deserialize_with = "or_null")]
+    #[schema(value_type = Option<u32>)]
+    days: Option<Option<u32>>,
+    /// Versions of one path.
+    #[serde(default, deserialize_with = "or_null")]
+    #[schema(value_type = Option<u32>)]
+    count: Option<Option<u32>>,
+    /// Bytes of all kept versions of the library.
+    #[serde(default, deserialize_with = "or_null")]
+    #[schema(value_type = Option<u64>)]
+    bytes: Option<Option<u64>>,
+}
+
+impl RetentionView {
+    fn of(Retention { days, count, bytes }: Retention) -> Self {
+        Self { days: Some(days), count: Some(count), bytes: Some(bytes) }
+    }
+
+    fn change(self) -> RetentionChange {
+        let Self { days, count, bytes } = self;
+        RetentionChange { days, count, bytes }
+    }
 }
 
 /// How many trusted peers must agree to what.
@@ -226,8 +299,12 @@ pub(crate) async fn show(
     let name =
         status.libraries.iter().find(|library| library.guid == guid).map(|library| library.name.clone());
     let name = name.unwrap_or_default();
-    let kept = app.read_files(move |folder| kept_in(folder, name, &guid)).await?;
-    kept.map(Json).ok_or_else(no_such_library)
+    let mut kept =
+        app.read_files(move |folder| kept_in(folder, name, &guid)).await?.ok_or_else(no_such_library)?;
+    if !caller.roles.may(Permission::SettingsManage) {
+        kept.file.clear();
+    }
+    Ok(Json(kept))
 }
 
 fn kept_in(folder: &DaemonFolder, name: String, guid: &str) -> Option<Kept> {
@@ -241,8 +318,12 @@ fn kept_in(folder: &DaemonFolder, name: String, guid: &str) -> Option<Kept> {
                 paused: own.is_paused,
                 priority: own.priority,
                 policy: Some(PolicyView::of(&own.approvals)),
+                retention: RetentionView::of(own.retention),
+                public: PublicView::of(own.public),
+                sealed: own.is_sealed,
                 include: Vec::new(),
                 exclude: Vec::new(),
+                file: Shown(&folder.path(FileName::Libraries)).to_string(),
             })
         }
         Found::Followed(_) => {
@@ -254,8 +335,12 @@ fn kept_in(folder: &DaemonFolder, name: String, guid: &str) -> Option<Kept> {
                 paused: followed.is_paused,
                 priority: followed.priority,
                 policy: followed.approvals.as_ref().map(PolicyView::of),
+                retention: RetentionView::of(followed.retention),
+                public: PublicView::of(followed.public),
+                sealed: false,
                 include: followed.include.clone(),
                 exclude: followed.exclude.clone(),
+                file: Shown(&folder.path(FileName::Subscriptions)).to_string(),
             })
         }
     }
@@ -267,6 +352,9 @@ pub(crate) struct KeptChange {
     paused: Option<bool>,
     priority: Option<i8>,
     policy: Option<PolicyView>,
+    #[serde(default)]
+    retention: Option<RetentionView>,
+    public: Option<PublicView>,
     /// Patterns of paths to fetch, of a subscription; an empty list means all.
     include: Option<Vec<String>>,
     /// Patterns of paths to leave out, of a subscription.
@@ -274,6 +362,8 @@ pub(crate) struct KeptChange {
 }
 
 /// Change how a library is kept
+///
+/// All of it, or nothing: one edit of the file that says it.
 #[utoipa::path(patch, path = "/api/v1/libraries/{guid}", tag = "libraries", params(("guid" = String, Path, description = "GUID or name")), request_body = KeptChange, responses((status = 204, description = "Changed"), (status = "default", description = "A problem", body = Problem)))]
 pub(crate) async fn change(
     State(app): State<Arc<App>>,
@@ -283,7 +373,7 @@ pub(crate) async fn change(
     Given(change): Given<KeptChange>,
 ) -> Answer<StatusCode> {
     let guid = allowed(&app, &caller, &which, Permission::LibraryManage).await?;
-    let KeptChange { paused, priority, policy, include, exclude } = change;
+    let KeptChange { paused, priority, policy, retention, public, include, exclude } = change;
     if priority.is_some_and(|priority| !(-100..=100).contains(&priority)) {
         return Err(Problem::bad("a priority is from -100 to 100"));
     }
@@ -298,23 +388,16 @@ pub(crate) async fn change(
                 "this library is kept here as a whole: only subscriptions have patterns",
             ));
         }
-        app.edit_files(move |folder| {
-            let mut last = folder.reload();
-            if let Some(paused) = paused {
-                last = folder.set_paused(found.followed(), paused)?;
-            }
-            if let Some(priority) = priority {
-                last = folder.set_priority(found.followed(), priority)?;
-            }
-            if let Some(policy) = policy {
-                last = folder.set_approvals(found.followed(), &policy.change())?;
-            }
-            if let (Found::Followed(guid), true) = (&found, include.is_some() || exclude.is_some()) {
-                last = folder.set_patterns(guid, include.as_deref(), exclude.as_deref())?;
-            }
-            Ok(last)
-        })
-        .await?;
+        let change = LibraryChange {
+            paused,
+            priority,
+            approvals: policy.map(PolicyView::change),
+            retention: retention.unwrap_or_default().change(),
+            public: public.map(PublicView::setting),
+            include,
+            exclude,
+        };
+        app.edit_files(move |folder| folder.change_library(found.followed(), &change)).await?;
         Ok(StatusCode::NO_CONTENT)
     })
     .await

@@ -136,6 +136,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(transfers::show, transfers::steer))
         .routes(routes!(peers::list, peers::add))
         .routes(routes!(peers::change, peers::remove))
+        .routes(routes!(peers::lan))
         .routes(routes!(users::proposed))
         .routes(routes!(users::decide))
         .merge(long())
@@ -260,6 +261,7 @@ pub(crate) fn seen_by<'a>(status: &'a Status, caller: &Caller) -> Cow<'a, Status
         seen.peer_sync.retain(|_, percents| !percents.is_empty());
         for peer in &mut seen.peers {
             (peer.user, peer.trouble) = (None, None);
+            (peer.round_trip_us, peer.last_seen_ms, peer.agent, peer.protocol) = (None, None, None, None);
             peer.told_by.clear();
         }
     }

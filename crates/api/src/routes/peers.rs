@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use swarm_daemon::PeerStatus;
+use swarm_daemon::{Lan, PeerStatus, Reply, Request};
 use swarm_daemon_files::{NewPeer, Secret};
 use utoipa::ToSchema;
 
@@ -30,6 +30,18 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Answer<
     caller.needs(Permission::NodeRead)?;
     let status = app.status().await?;
     Ok(Json(Peers { peers: seen_by(&status, &caller).into_owned().peers }))
+}
+
+/// List nodes on the local network
+///
+/// Nodes that announce themselves there, peers or not: none is trusted for that, and each proves its key when it is dialed.
+#[utoipa::path(get, path = "/api/v1/lan", tag = "peers", responses((status = 200, description = "Nodes", body = Lan), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn lan(State(app): State<Arc<App>>, caller: Caller) -> Answer<Json<Lan>> {
+    caller.needs(Permission::PeersManage)?;
+    match app.asker.ask(Request::Lan).await {
+        Reply::Lan(lan) => Ok(Json(lan)),
+        reply => Err(reply.into()),
+    }
 }
 
 /// A peer to add.

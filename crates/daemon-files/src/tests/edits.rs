@@ -7,8 +7,9 @@ use expect_test::{Expect, expect};
 
 use super::World;
 use crate::{
-    DaemonFolder, EditError, FileName, Followed, Guid, LimitsChange, LocalFile, NewMount, NewPeer,
-    NewSubscription, Proof, RateChange, Reloaded, Role,
+    ApprovalsChange, DaemonFolder, EditError, FileName, Followed, Guid, LibraryChange, LimitsChange,
+    LocalFile, NewMount, NewPeer, NewSubscription, Proof, Public, RateChange, Reloaded, RetentionChange,
+    Role,
 };
 
 /// Makes edits, and shows the file or why it is as it was.
@@ -300,6 +301,40 @@ fn libraries_and_mounts_are_added() {
         Some(world.folder.dir().join("sync"))
     );
     assert_eq!((libraries[1].is_paused, libraries[1].priority), (true, -5));
+}
+
+#[test]
+fn several_settings_of_a_library_change_in_one_edit_or_not_at_all() {
+    let change = |days| LibraryChange {
+        paused: Some(true),
+        approvals: Some(ApprovalsChange { delete: Some(2), ..ApprovalsChange::default() }),
+        retention: RetentionChange {
+            days: Some(Some(days)),
+            bytes: Some(None),
+            ..RetentionChange::default()
+        },
+        public: Some(Public::Indexed),
+        ..LibraryChange::default()
+    };
+    let before = r#"{"Lib 1": {"guid": "a", "x": 1, "retention": {"bytes": "5GB", "count": 3}}}"#;
+    check(
+        FileName::Libraries,
+        before,
+        |world| world.folder.change_library(Followed::Library("Lib 1"), &change(7)),
+        expect![[r#"
+            {
+              "Lib 1": {"guid": "a", "x": 1, "retention": {"count": 3, "days": 7}, "paused": true, "approvals": {"delete": 2}, "public": "indexed"}
+            }
+        "#]],
+    );
+    check(
+        FileName::Libraries,
+        before,
+        |world| world.folder.change_library(Followed::Library("Lib 1"), &change(0)),
+        expect![[r#"
+            not written, because then libraries.json line 2: ["Lib 1"].retention.days: expected a whole number from 1 to 1000000000, found 0
+        "#]],
+    );
 }
 
 #[test]

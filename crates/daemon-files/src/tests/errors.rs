@@ -78,6 +78,13 @@ fn a_config_is_checked() {
             "{\"limits\": {\"up\": \"fast\"}}",
             "{\"limits\": {\"upp\": \"1MB/s\"}}",
             "{\"limits\": 5}",
+            "{\"limits\": {\"schedule\": [\n{\"from\": \"08:00\"}]}}",
+            "{\"limits\": {\"schedule\": [\n{\"from\": \"8:00\", \"to\": \"10:00\"}]}}",
+            "{\"limits\": {\"schedule\": [\n{\"from\": \"08:00\", \"to\": \"24:00\"}]}}",
+            "{\"limits\": {\"schedule\": [{\"from\": \"08:00\", \"to\": \"10:00\", \"days\": [\"mon\",\n\"Tuesday\"]}]}}",
+            "{\"limits\": {\"schedule\": [{\"from\": \"08:00\", \"to\": \"10:00\", \"down\": \"slow\"}]}}",
+            "{\"limits\": {\"schedule\": [{\"from\": \"08:00\", \"to\": \"10:00\", \"dwon\": \"0\"}]}}",
+            "{\"limits\": {\"up\": \"0\"}}",
             "{\"coordinators\": [\"a\"]}",
             "{\"minFree\": 5}",
             "{\"zone\": \"\"}",
@@ -104,6 +111,14 @@ fn a_config_is_checked() {
             config.json line 1: limits.up: `fast` is not a rate: write bytes as in 20MB/s or bits as in 100mbit
             warning: config.json line 1: limits: key "upp" is unknown; did you mean "up"?
             config.json line 1: limits: expected an object, found 5
+            config.json line 2: limits.schedule[0]: key "to" is missing
+            config.json line 2: limits.schedule[0].from: expected a time of day from "00:00" to "23:59", found "8:00"
+            config.json line 2: limits.schedule[0].to: expected a time of day from "00:00" to "23:59", found "24:00"
+            config.json line 2: limits.schedule[0].days[1]: expected one of "mon", "tue", "wed", "thu", "fri", "sat", "sun", found "Tuesday"
+            config.json line 1: limits.schedule[0].down: `slow` is not a rate: write bytes as in 20MB/s or bits as in 100mbit, or "0" for a pause
+            warning: config.json line 1: limits.schedule[0]: key "dwon" is unknown; did you mean "down"?
+            changed: config.json
+            config.json line 1: limits.up: `0` is not a rate: write bytes as in 20MB/s or bits as in 100mbit
             config.json line 1: coordinators[0]: `a` is not a node: write NODEID@HOST:PORT, with the 64 hex digits of its key before the @
             config.json line 1: minFree: expected a string, found 5
             config.json line 1: zone: a zone is a name of 1 to 64 bytes, without control characters

@@ -43,8 +43,14 @@ fn the_schemas_describe_every_key() {
         config.json.tls
         config.json.username
         config.json.zone
-        limits.down
-        limits.up
+        nodeLimits.down
+        nodeLimits.schedule
+        nodeLimits.up
+        schedule.days
+        schedule.down
+        schedule.from
+        schedule.to
+        schedule.up
         tls.cert
         tls.key
         peer.address

@@ -67,6 +67,7 @@ fn a_config_says_all_of_it() {
                         ),
                     ),
                 },
+                schedule: [],
                 min_free: 1000000000,
                 metrics: Some(
                     127.0.0.1:9433,
@@ -86,7 +87,7 @@ fn a_config_says_all_of_it() {
         "{}",
         |folder| format!("{:?}", folder.config()),
         expect![[
-            r#"Config { port: 8000, listen: None, username: "", password: Secret(..), default_sync_root: "TMP/daemon/libraries", lan: true, dht: false, dht_bootstrap: [], coordinators: [], zone: None, limits: Limits { up: None, down: None }, min_free: 0, metrics: None, allow_plain_http: false, tls: None, hosts: [] }"#
+            r#"Config { port: 8000, listen: None, username: "", password: Secret(..), default_sync_root: "TMP/daemon/libraries", lan: true, dht: false, dht_bootstrap: [], coordinators: [], zone: None, limits: Limits { up: None, down: None }, schedule: [], min_free: 0, metrics: None, allow_plain_http: false, tls: None, hosts: [] }"#
         ]],
     );
 }

@@ -22,7 +22,7 @@ use crate::library::{
     self, Answer, Deciding, Input, LibraryFiles, LibrarySettings, Past, PastFile, PathView, Question,
 };
 use crate::protocol::{Reply, Request};
-use crate::standing::{duration_words, status};
+use crate::standing::{duration_words, lan, status};
 
 /// Answers one call. Libraries are asked in a task of their own: one that is busy holds nobody up.
 pub(crate) async fn answer(desk: &mut Desk, call: Call) {
@@ -39,6 +39,7 @@ pub(crate) async fn answer(desk: &mut Desk, call: Call) {
             desk.look_at_traffic().await;
             Some(Reply::Status(Box::new(status(desk))))
         }
+        Request::Lan => Some(Reply::Lan(lan(desk))),
         Request::ProposedUsers => Some(Reply::ProposedUsers { users: desk.proposed_users() }),
         Request::RejectUser { name } => Some(match desk.reject_user(&name) {
             Ok(()) => Reply::Done,
@@ -144,6 +145,7 @@ fn questions(desk: &Desk, request: Request) -> Result<Questions, Reply> {
             Ok(Questions { of: keys.into_iter().map(question).collect(), is_one: false })
         }
         Request::Status
+        | Request::Lan
         | Request::ProposedUsers
         | Request::RejectUser { .. }
         | Request::Verify { .. }

@@ -11,7 +11,7 @@ use swarm_daemon_files::NewMount;
 use swarm_library::LibraryKey;
 use tokio::task::JoinHandle;
 
-use super::{Desk, LIBRARIES_FOLDER, STOP_TIMEOUT};
+use super::{Desk, LIBRARIES_FOLDER, STOP_TIMEOUT, limiting};
 use crate::clock;
 use crate::library::{self, Input, LibraryHandle, LibrarySettings};
 
@@ -31,16 +31,17 @@ impl Running {
 
 impl Desk {
     pub(super) async fn apply_library(&mut self, key: LibraryKey, settings: LibrarySettings) {
-        let authors = self.authors_of(&settings);
+        let (authors, limits) =
+            (self.authors_of(&settings), limiting::of_library(settings.limits, self.limits));
         if let Some(Running::Works { handle, settings: known, .. }) = self.libraries.get_mut(&key) {
             let _ = handle.inputs.send(Input::Authors(authors)).await;
             if *known != settings {
                 let _ = handle.inputs.send(Input::Settings(Box::new(settings.clone()))).await;
                 handle.priority = settings.priority;
                 handle.is_paused = settings.is_paused;
-                handle.limits = settings.limits;
                 *known = settings;
             }
+            handle.limits = limits;
             return;
         }
         let start = library::Start {
@@ -51,7 +52,9 @@ impl Desk {
             outputs: Arc::clone(&self.outputs),
         };
         let running = match library::start(start) {
-            Ok((handle, task)) => Running::Works { handle, task, settings },
+            Ok((handle, task)) => {
+                Running::Works { handle: LibraryHandle { limits, ..handle }, task, settings }
+            }
             Err(error) => {
                 let why = error.to_string();
                 let is_news = !matches!(self.libraries.get(&key), Some(Running::Stands { why: known, .. }) if *known == why);

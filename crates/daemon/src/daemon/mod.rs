@@ -2,12 +2,14 @@
 //! nothing, and is told until it is mended.
 //!
 //! `preparing` takes the folder, `starting` starts all parts, and the loop works on the `Desk`: `libraries` has those that run, `dialing` which peers are
-//! dialed, `told` what peers told, `traffic` what came and went. Absent here: the answers to commands (`answering`).
+//! dialed, `told` what peers told, `seen` when they were linked last, `limiting` which limits hold now, `traffic` what came and went. Absent here: the answers to commands (`answering`).
 
 mod dialing;
 pub(crate) mod libraries;
+mod limiting;
 mod origins;
 pub(crate) mod preparing;
+mod seen;
 mod starting;
 mod told;
 mod traffic;
@@ -23,7 +25,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use swarm_core::base::{ContentId, NodeId};
-use swarm_core::manifest::Address;
+use swarm_core::manifest::{Address, Source};
 use swarm_daemon_files::{DaemonFolder, Reloaded};
 use swarm_library::wire::ListedPeer;
 use swarm_library::{Guid, LibraryKey, Locks};
@@ -35,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::asking::{Asker, Call};
+use crate::clock;
 use crate::contents::{self, Lacking};
 use crate::control::ControlSocket;
 use crate::exchange::{self, Dialed, PeerState, Target};
@@ -44,6 +47,7 @@ use crate::protocol::ProposedUser;
 use crate::settings::Settings;
 use libraries::Running;
 use preparing::hash_passwords;
+use seen::Seen;
 use starting::{Started, start};
 use traffic::Traffic;
 
@@ -88,6 +92,10 @@ pub(crate) struct Desk {
     pub(crate) flags: Vec<(NodeId, swarm_library::wire::Flag)>,
     pub(crate) began_at: Instant,
     pub(crate) traffic: Traffic,
+    /// When peers were linked last.
+    pub(crate) seen: Seen,
+    /// Nodes that announce themselves on the local network.
+    pub(crate) lan: watch::Receiver<Arc<[Source]>>,
     /// What no linked peer has of what libraries wait for.
     pub(crate) lacking: watch::Receiver<BTreeMap<LibraryKey, Lacking>>,
     /// Peers that speak HTTP(S) alone.
@@ -100,8 +108,8 @@ pub(crate) struct Desk {
     outputs: Arc<Outbox>,
     dialed: mpsc::Sender<Dialed>,
     meeting_places: watch::Sender<Vec<ContentId>>,
-    /// Of all libraries together, as the node goes by them.
-    limits: swarm_daemon_files::Limits,
+    /// Of all libraries together, as they hold now: a rate of zero is a pause.
+    pub(crate) limits: swarm_daemon_files::Limits,
     tasks: TaskTracker,
     ending: CancellationToken,
     /// Held until all has ended.
@@ -135,10 +143,7 @@ impl Daemon {
 impl Desk {
     /// Makes everything as the files say now.
     async fn apply(&mut self) {
-        let limits = self.folder.config().limits;
-        if std::mem::replace(&mut self.limits, limits) != limits {
-            self.node.set_limits(limits.up, limits.down).await;
-        }
+        self.apply_limits().await;
         let settings = Settings::of(&self.folder, self.endpoint.node_id());
         let Settings { libraries, access, authors, .. } = settings;
         self.found.retain(|node, _| access.peers.contains_key(node));
@@ -175,7 +180,7 @@ impl Desk {
             .filter(|(_, running)| matches!(running, Running::Stands { tried_at, .. } if tried_at.elapsed() >= RETRY_INTERVAL))
             .map(|(key, _)| *key)
             .collect();
-        if !waiting.is_empty() {
+        if !waiting.is_empty() || self.are_other_limits_due() {
             self.apply().await;
         }
         self.pages.look();
@@ -183,6 +188,14 @@ impl Desk {
         if self.traffic.is_old() {
             self.look_at_traffic().await;
         }
+        let linked: Vec<NodeId> = self.peers.borrow().iter().map(|state| state.node).collect();
+        self.see_peers(&linked);
+    }
+
+    /// Remembers who is linked now.
+    fn see_peers(&mut self, linked: &[NodeId]) {
+        let known: Vec<NodeId> = self.folder.peers().iter().filter_map(|peer| peer.node).collect();
+        self.seen.look(&known, linked, clock::now_ms());
     }
 
     /// Takes the bytes that came and went until now; the rates are those of an interval.
@@ -245,7 +258,8 @@ impl Desk {
         crate::answering::answer(self, call).await;
     }
 
-    async fn stop(self, node_task: JoinHandle<NodeSnapshot>) {
+    async fn stop(mut self, node_task: JoinHandle<NodeSnapshot>) {
+        self.see_peers(&[]);
         let Self { libraries, node, ending, tasks, contents, to_origins, exchange, .. } = self;
         let mut workers = Vec::new();
         for running in libraries.into_values() {

@@ -14,6 +14,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::limiting::{self, limits_now};
+use super::seen::Seen;
 use super::traffic::Traffic;
 use super::{Daemon, Desk, QUEUE, SPOOL_FOLDER, host_name};
 use crate::asking::Call;
@@ -48,14 +50,16 @@ pub(super) fn start(daemon: Daemon) -> Started {
     let Daemon { folder, state, _lock: lock, endpoint, control, asker, calls } = daemon;
     let (tasks, ending) = (TaskTracker::new(), CancellationToken::new());
     let config = folder.config();
-    let limits = config.limits;
+    let limits = limits_now(config);
     let (links, link_queue) = mpsc::channel(QUEUE);
     let (meeting_places, meeting_watch) = watch::channel(Vec::new());
+    let (lan_seen, lan) = watch::channel(Arc::from([]));
     let options = Options {
-        limits: limits_of(config),
+        limits: limits_of(limits),
         finders: finders_of(config),
         libraries: Some(links),
         meeting_places: Some(meeting_watch),
+        lan_seen: Some(lan_seen),
         ..Options::default()
     };
     let (node, node_events, node_task) = Node::start(endpoint.clone(), options);
@@ -97,6 +101,8 @@ pub(super) fn start(daemon: Daemon) -> Started {
     tasks.spawn(contents_task.run(contents_queue, engine_queue));
     tasks.spawn(control.serve(asker.clone(), ending.clone(), tasks.clone()));
     let desk = Desk {
+        seen: Seen::open(&state),
+        lan,
         folder,
         state,
         endpoint,
@@ -150,14 +156,9 @@ fn finders_of(config: &Config) -> Finders {
     }
 }
 
-fn limits_of(config: &Config) -> Limits {
-    Limits {
-        buffers_len: BUFFERS_LEN,
-        windows_len: WINDOWS_LEN,
-        up: config.limits.up,
-        down: config.limits.down,
-        ..Limits::default()
-    }
+fn limits_of(limits: swarm_daemon_files::Limits) -> Limits {
+    let swarm_daemon_files::Limits { up, down } = limiting::of_node(limits);
+    Limits { buffers_len: BUFFERS_LEN, windows_len: WINDOWS_LEN, up, down, ..Limits::default() }
 }
 
 /// What this node says of itself on a new link.
@@ -170,6 +171,7 @@ fn hello_of(config: &Config) -> Hello {
         name: host_name(),
         api: None,
         reads_compressed: true,
+        agent: swarm_core::wire::Hello::ours().agent,
     }
 }
 

@@ -17,6 +17,8 @@ impl Exchange {
             return self.on_down(link, "it says Hello twice");
         }
         hello.name.clone_into(&mut linked.peer.name);
+        linked.peer.agent = hello.agent.chars().take(AGENT_CHARS).collect();
+        linked.peer.protocol = (hello.major, hello.minor);
         linked.hello = Some(hello.clone());
         linked.reads_compressed.send_replace(hello.reads_compressed);
         tracing::debug!(node = linked.node.short(), "a peer said Hello");
@@ -107,3 +109,6 @@ impl Exchange {
         }
     }
 }
+
+/// Characters of a peer's program and version.
+const AGENT_CHARS: usize = 64;

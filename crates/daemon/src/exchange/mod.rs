@@ -96,6 +96,12 @@ pub(crate) struct PeerState {
     pub(crate) user: Option<String>,
     pub(crate) sent_len: u64,
     pub(crate) received_len: u64,
+    /// Program and version, as it greets; empty if it does not tell.
+    pub(crate) agent: String,
+    /// The version of the protocol of libraries that it speaks: major and minor.
+    pub(crate) protocol: (u32, u32),
+    /// Of its link about libraries, smoothed.
+    pub(crate) round_trip: Duration,
 }
 
 /// How far a peer is with a library.
@@ -331,6 +337,9 @@ impl Exchange {
             user: None,
             sent_len: 0,
             received_len: 0,
+            agent: String::new(),
+            protocol: (0, 0),
+            round_trip: Duration::ZERO,
         };
         let shown = self.start.access.hello_for(&node, &self.start.own);
         let linked = Linked {
@@ -494,6 +503,7 @@ impl Exchange {
         let states = self.links.values_mut().filter(|linked| linked.hello.is_some()).map(|linked| {
             let stats = linked.link.stats();
             (linked.peer.sent_len, linked.peer.received_len) = (stats.sent_len, stats.received_len);
+            linked.peer.round_trip = stats.rtt;
             for (library, known) in &mut linked.peer.libraries {
                 let ours = self.libraries.get(library).map(|handle| handle.state.borrow());
                 let theirs = linked.standing.get(library).map(|standing| &standing.frontier);

@@ -157,6 +157,9 @@ fn untrusted_commits(state: &LibraryState) -> BTreeMap<String, u64> {
 
 /// What a library does; that what it waits for cannot come is said first.
 fn activity(desk: &Desk, key: &LibraryKey, state: &LibraryState) -> String {
+    if desk.limits.down == Some(Rate(0)) && state.figures.files_lacking > 0 {
+        return "the schedule in config.json pauses downloads now".to_owned();
+    }
     match desk.lacking.borrow().get(key) {
         Some(Lacking { commits, seconds }) => format!(
             "no connected peer has all files of {commits} {}: nothing came for {seconds} s",

@@ -8,8 +8,11 @@ mod peers;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use swarm_core::manifest::Source;
+
 use crate::daemon::Desk;
 use crate::daemon::preparing::all_warnings;
+use crate::protocol::{Lan, LanNode};
 use crate::status::{ISSUES, PeerStatus, STATES, Status, StatusError, TRUSTS};
 
 /// How everything stands.
@@ -23,6 +26,8 @@ pub(crate) fn status(desk: &Desk) -> Status {
         uptime_seconds: uptime.as_secs(),
         rate_down: desk.traffic.down,
         rate_up: desk.traffic.up,
+        limit_up: desk.limits.up.map(|rate| rate.0),
+        limit_down: desk.limits.down.map(|rate| rate.0),
         metrics: desk.pages.bound().map(|address| address.to_string()),
         file_errors: file_errors(desk),
         file_warnings: all_warnings(&desk.folder),
@@ -41,6 +46,19 @@ pub(crate) fn status(desk: &Desk) -> Status {
     debug_assert!(status.libraries.iter().all(|library| STATES.contains(&library.state.as_str())));
     debug_assert!(status.peers.iter().all(|peer| TRUSTS.contains(&peer.trust.as_str())));
     status
+}
+
+/// Who announces itself on the local network. A key and addresses that were read as such: no text of a stranger.
+pub(crate) fn lan(desk: &Desk) -> Lan {
+    let peers = desk.folder.peers();
+    let node = |source: &Source| LanNode {
+        node: source.node.to_string(),
+        addresses: source.addresses.iter().map(ToString::to_string).collect(),
+        is_peer: peers.iter().any(|peer| peer.node == Some(source.node)),
+    };
+    // A finder that does not run has let go of the list.
+    let is_looking = desk.lan.has_changed().is_ok();
+    Lan { is_looking, nodes: desk.lan.borrow().iter().filter(|_| is_looking).map(node).collect() }
 }
 
 /// How far each peer is with each library that it shares with this node: peers of which nothing is known are left out.

@@ -37,7 +37,13 @@ pub(super) fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
         shown.push(peer_of_link(desk, state));
     }
     for peer in &mut shown {
-        count_traffic(desk, states, peer);
+        let node: Option<NodeId> = peer.node.as_ref().and_then(|node| node.parse().ok());
+        let state = states.iter().find(|state| Some(state.node) == node);
+        count_traffic(desk, node, state, peer);
+        match state {
+            Some(state) => tell_of_link(state, peer),
+            None => peer.last_seen_ms = node.and_then(|node| desk.seen.last(&node)),
+        }
     }
     shown
 }
@@ -96,15 +102,22 @@ fn peer_of_link(desk: &Desk, state: &PeerState) -> PeerStatus {
 }
 
 /// Links of contents and links about libraries together.
-fn count_traffic(desk: &Desk, states: &[PeerState], peer: &mut PeerStatus) {
-    let node: Option<NodeId> = peer.node.as_ref().and_then(|node| node.parse().ok());
+fn count_traffic(desk: &Desk, node: Option<NodeId>, state: Option<&PeerState>, peer: &mut PeerStatus) {
     if let Some(totals) = node.and_then(|node| desk.traffic.of_peers.get(&node)) {
         (peer.received, peer.sent) = (totals.received_len, totals.sent_len);
     }
-    if let Some(state) = states.iter().find(|state| Some(state.node) == node) {
+    if let Some(state) = state {
         peer.received += state.received_len;
         peer.sent += state.sent_len;
     }
+}
+
+/// How near it is, and what it speaks.
+fn tell_of_link(state: &PeerState, peer: &mut PeerStatus) {
+    let (major, minor) = state.protocol;
+    peer.round_trip_us = u64::try_from(state.round_trip.as_micros()).ok();
+    peer.agent = Some(state.agent.clone()).filter(|agent| !agent.is_empty());
+    peer.protocol = Some(format!("{major}.{minor}"));
 }
 
 /// Where a peer of the files is, and why it is not linked.

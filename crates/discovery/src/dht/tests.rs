@@ -29,6 +29,7 @@ fn party(table: &Testnet, seed: u8, presence: Presence) -> Party {
     let surroundings = Surroundings {
         endpoint: endpoint.clone(),
         participation: reader,
+        lan_seen: None,
         found: sender,
         advertise: Arc::from([]),
         troubles: mpsc::channel(1).0,

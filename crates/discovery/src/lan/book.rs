@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::record::{Announcement, ShortId};
-use crate::limits::LAN_NODES_MAX;
+use crate::limits::{LAN_ADDRESSES_MAX, LAN_LISTED_MAX, LAN_NODES_MAX};
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::{Address, Source};
 use swarm_core::presence::Presence;
@@ -61,6 +61,20 @@ impl Book {
     pub(super) fn is_asked_for(&self, content: ContentId) -> bool {
         let id = ShortId::of(content);
         self.entries.values().any(|entry| entry.seen.announcement.contents.contains(&id))
+    }
+
+    /// The nodes, sorted by their keys: those that come first.
+    pub(super) fn nodes(&self) -> Vec<Source> {
+        let mut nodes: BTreeMap<NodeId, BTreeSet<&Address>> = BTreeMap::new();
+        for Entry { seen, .. } in self.entries.values() {
+            nodes.entry(seen.announcement.node).or_default().extend(&seen.addresses);
+        }
+        let listed = nodes.into_iter().take(LAN_LISTED_MAX);
+        let source = |(node, addresses): (NodeId, BTreeSet<&Address>)| Source {
+            node,
+            addresses: addresses.into_iter().take(LAN_ADDRESSES_MAX).cloned().collect(),
+        };
+        listed.map(source).collect()
     }
 
     /// Nodes that have a wanted content and were not reported for it since their addresses changed.
@@ -125,6 +139,33 @@ mod tests {
         book.forget("a");
         book.hear("a".to_owned(), seen(2, &[7], "10.0.0.3:4"));
         assert_eq!(reported(&mut book, &[wanting(7)]), "07 02@10.0.0.3:4");
+    }
+
+    #[test]
+    fn nodes_are_listed_once_each_with_all_their_addresses_and_no_more_than_so_many() {
+        let mut book = Book::new(NodeId::from_bytes([1; 32]));
+        book.hear("own".to_owned(), seen(1, &[7], "10.0.0.1:4"));
+        book.hear("b".to_owned(), seen(3, &[], "10.0.0.3:4"));
+        book.hear("a".to_owned(), seen(2, &[7], "10.0.0.2:4"));
+        book.hear("a again".to_owned(), seen(2, &[8], "10.0.0.9:4"));
+        let listed = |book: &Book| {
+            let node = |source: &Source| {
+                let addresses: Vec<String> = source.addresses.iter().map(ToString::to_string).collect();
+                format!("{} {}", &source.node.short()[..2], addresses.join(" "))
+            };
+            book.nodes().iter().map(node).collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(listed(&book), "02 10.0.0.2:4 10.0.0.9:4, 03 10.0.0.3:4");
+        book.forget("a");
+        assert_eq!(listed(&book), "02 10.0.0.9:4, 03 10.0.0.3:4");
+        for number in 0..200 {
+            book.hear(format!("{number}"), seen(number, &[7], "10.0.0.4:4"));
+        }
+        assert_eq!(book.nodes().len(), LAN_LISTED_MAX);
+        for number in 0..200 {
+            book.hear(format!("of one {number}"), seen(2, &[7], &format!("10.0.1.{number}:4")));
+        }
+        assert_eq!(book.nodes()[1].addresses.len(), LAN_ADDRESSES_MAX);
     }
 
     #[test]

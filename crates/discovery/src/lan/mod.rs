@@ -66,6 +66,7 @@ impl Lan {
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         turns.tick().await;
         while self.report().await {
+            self.list();
             self.announce();
             tokio::select! {
                 changed = self.surroundings.participation.changed() => if changed.is_err() {
@@ -108,7 +109,9 @@ impl Lan {
         if self.announced.as_ref() == Some(&announcement) {
             return;
         }
-        let done = if announcement.contents.is_empty() {
+        // Whoever lists others is listed by them: people find either from the other.
+        let is_listed = self.surroundings.lan_seen.is_some();
+        let done = if announcement.contents.is_empty() && !is_listed {
             self.responder.withdraw()
         } else {
             self.responder.announce(&announcement, &self.surroundings.endpoint)
@@ -116,6 +119,20 @@ impl Lan {
         match done {
             Ok(()) => self.announced = Some(announcement),
             Err(error) => tracing::debug!(%error, "could not announce on the local network"),
+        }
+    }
+
+    /// Tells which nodes there are, if somebody wants to know.
+    fn list(&self) {
+        if let Some(seen) = &self.surroundings.lan_seen {
+            let nodes = self.book.nodes();
+            seen.send_if_modified(|known| {
+                let is_news = known[..] != nodes[..];
+                if is_news {
+                    *known = nodes.into();
+                }
+                is_news
+            });
         }
     }
 

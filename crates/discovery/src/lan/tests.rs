@@ -8,32 +8,40 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::Participation;
 use swarm_core::base::ContentId;
+use swarm_core::manifest::Source;
 use swarm_link::{Endpoint, Identity, LinkOptions};
 
 struct Party {
     presences: watch::Sender<Participation>,
+    lan_seen: watch::Receiver<Arc<[Source]>>,
     found: mpsc::Receiver<Found>,
     endpoint: Endpoint,
     task: JoinHandle<()>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "each test awaits the end of its tasks")]
 fn party(port: u16, seed: u8, listen: &str) -> Party {
+    party_that(false, port, seed, listen)
+}
+
+#[expect(clippy::disallowed_methods, reason = "each test awaits the end of its tasks")]
+fn party_that(lists: bool, port: u16, seed: u8, listen: &str) -> Party {
     let listen = listen.parse().expect("an address");
     let identity = Identity::from_seed([seed; 32]);
     let endpoint = Endpoint::bind(Some(listen), &identity, LinkOptions::default()).expect("bound");
     let (presences, reader) = watch::channel(Participation::default());
     let (sender, found) = mpsc::channel(4);
+    let (list, lan_seen) = watch::channel(Arc::from([]));
     let surroundings = Surroundings {
         endpoint: endpoint.clone(),
         participation: reader,
+        lan_seen: lists.then_some(list),
         found: sender,
         advertise: Arc::from([]),
         troubles: mpsc::channel(1).0,
         clock: swarm_link::Clock::start(),
     };
     let network = Network { port, with_loopback: true };
-    Party { presences, found, endpoint, task: tokio::spawn(run(network, surroundings)) }
+    Party { presences, lan_seen, found, endpoint, task: tokio::spawn(run(network, surroundings)) }
 }
 
 fn presence(number: u8, is_wanting: bool) -> Presence {
@@ -90,6 +98,24 @@ async fn who_left_and_came_back_is_found_again() {
 }
 
 #[tokio::test]
+async fn nodes_that_list_others_are_listed_without_a_content_until_they_leave() {
+    let mut one = party_that(true, 45_355, 1, "127.0.0.1:0");
+    let other = party_that(true, 45_355, 2, "127.0.0.1:0");
+    // A third one that lists nobody and has nothing is not announced.
+    let silent = party(45_355, 3, "127.0.0.1:0");
+    let address = other.endpoint.bound_address().into();
+    let expected = Source { node: other.endpoint.node_id(), addresses: vec![address] };
+    let listed = one.lan_seen.wait_for(|nodes| !nodes.is_empty()).await.expect("it lives").clone();
+    assert_eq!(listed[..], [expected]);
+    other.end().await;
+    let left = one.lan_seen.wait_for(|nodes| nodes.is_empty()).await;
+    assert!(left.is_ok(), "it is not listed any more");
+    drop(left);
+    silent.end().await;
+    one.end().await;
+}
+
+#[tokio::test]
 async fn a_node_that_only_this_machine_reaches_does_not_look() {
     let identity = Identity::from_seed([1; 32]);
     let listen = Some("127.0.0.1:0".parse().expect("an address"));
@@ -101,6 +127,7 @@ async fn a_node_that_only_this_machine_reaches_does_not_look() {
         Surroundings {
             endpoint,
             participation,
+            lan_seen: None,
             found,
             advertise: Arc::from([]),
             troubles: mpsc::channel(1).0,

@@ -34,6 +34,7 @@ fn world(gateways: Gateways, asked: Asked, mut tasks: JoinSet<()>) -> World {
     let surroundings = Surroundings {
         endpoint: endpoint.clone(),
         participation: reader,
+        lan_seen: None,
         found,
         advertise: Arc::from([]),
         troubles: mpsc::channel(1).0,

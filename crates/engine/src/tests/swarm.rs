@@ -234,6 +234,30 @@ fn contents_of_a_share_are_fetched_at_its_rate_from_all_peers_together() {
 }
 
 #[test]
+fn nothing_of_a_paused_share_is_asked_for_until_the_pause_ends() {
+    let mut world = World::new(one_file(400));
+    let leech = world.node(1, |_| false);
+    let (content, share) = (world.manifest.id(), ShareId(7));
+    world.input(leech, Input::Share { content, share });
+    world.input(leech, Input::Limit { share, down: Some(Rate(0)) });
+    let seed = world.node(1_000_000, |_| true);
+    world.link(leech, seed);
+    world.run(Duration::from_secs(20));
+    assert_eq!(world.nodes[leech].verified.count(), 0);
+    world.input(leech, Input::Limit { share, down: Some(Rate(10_000_000)) });
+    world.run(Duration::from_secs(3));
+    assert!(world.nodes[leech].verified.count() > 0, "it goes on");
+    // One that begins while something is on its way: that comes, and no more.
+    world.input(leech, Input::Limit { share, down: Some(Rate(0)) });
+    world.run(Duration::from_secs(5));
+    let came = world.nodes[leech].verified.count();
+    world.run(MINUTE);
+    assert_eq!((world.nodes[leech].verified.count(), came < 400), (came, true));
+    world.input(leech, Input::Limit { share, down: None });
+    assert!(world.completed_at(leech, Duration::from_secs(8)).is_some());
+}
+
+#[test]
 fn a_limit_that_is_lifted_holds_nothing_up() {
     let mut world = World::new(one_file(400));
     let leech = world.node(1, |_| false);

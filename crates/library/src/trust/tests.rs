@@ -160,6 +160,7 @@ fn messages() -> Vec<(&'static str, Message)> {
                 name: text(),
                 api,
                 reads_compressed: true,
+                agent: text(),
             }),
         ),
         ("Frontier", Message::Frontier(standing)),

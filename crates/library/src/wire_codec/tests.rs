@@ -216,6 +216,7 @@ fn a_password_is_not_shown() {
         name: String::new(),
         api: None,
         reads_compressed: false,
+        agent: String::new(),
     };
     assert!(!format!("{:?}", Message::Hello(hello)).contains("secret"));
 }
@@ -294,10 +295,10 @@ fn lists() -> impl Strategy<Value = Message> {
 }
 
 fn messages() -> impl Strategy<Value = Message> {
-    let hello = (any::<[u32; 2]>(), texts(), texts(), texts(), addresses()).prop_map(
-        |([major, minor], user, password, name, api)| {
+    let hello = (any::<[u32; 2]>(), texts(), texts(), texts(), texts(), addresses()).prop_map(
+        |([major, minor], user, password, name, agent, api)| {
             let reads_compressed = minor % 2 == 1;
-            Message::Hello(Hello { major, minor, user, password, name, api, reads_compressed })
+            Message::Hello(Hello { major, minor, user, password, name, api, reads_compressed, agent })
         },
     );
     let after = (nodes(), 0..=SEQ_MAX).prop_map(|(author, seq)| After { author, seq });

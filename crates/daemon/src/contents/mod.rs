@@ -6,6 +6,7 @@
 //! says nothing of the present one. Absent here: the order of chunks and which peer sends them (the
 //! engine), and where files go (the library's worker).
 
+mod backlog;
 mod filling;
 mod handed;
 mod leaving;
@@ -38,6 +39,7 @@ use crate::clock;
 use crate::library::{Input as LibraryInput, LibraryHandle};
 use crate::limits::{FETCHES_MAX, JOINED_MAX, LINKS_MAX};
 use crate::origins;
+use backlog::Backlog;
 use filling::Asking;
 use handed::Handed;
 use opening::{Assigned, Opened, Served};
@@ -90,6 +92,7 @@ pub(crate) struct Contents {
     /// Contents that were left, until the engine says so as often: what it tells before that is of an earlier joining.
     leaving: BTreeMap<ContentId, u32>,
     waiting: VecDeque<(LibraryKey, ContentId)>,
+    backlog: Backlog,
     /// What is wanted of each content that waits or is fetched.
     wanted: BTreeMap<ContentId, BTreeSet<ContentHash>>,
     /// What came and the workers may not have seen yet.
@@ -167,6 +170,7 @@ impl Contents {
             next_joining: 0,
             leaving: BTreeMap::new(),
             waiting: VecDeque::new(),
+            backlog: Backlog::default(),
             wanted: BTreeMap::new(),
             handed: BTreeMap::new(),
             sought: BTreeMap::new(),
@@ -357,7 +361,11 @@ impl Contents {
     /// The content that waited longest, of the library with the greatest priority.
     fn next_waiting(&mut self) -> Option<(LibraryKey, ContentId)> {
         let priority = |library: &LibraryKey| self.libraries.get(library).map(|handle| handle.priority);
-        let waiting = self.waiting.iter().enumerate();
+        let of: BTreeSet<LibraryKey> = self.waiting.iter().map(|(library, _)| *library).collect();
+        let now = clock::moment();
+        let full: Vec<LibraryKey> =
+            of.into_iter().filter(|library| self.backlog.is_full(*library, now)).collect();
+        let waiting = self.waiting.iter().enumerate().filter(|(_, (library, _))| !full.contains(library));
         let (at, _) = waiting.max_by_key(|(at, (library, _))| (priority(library), std::cmp::Reverse(*at)))?;
         self.waiting.remove(at)
     }
@@ -449,6 +457,7 @@ impl Contents {
         let Some(joined) = self.joined.get_mut(&content) else { return };
         let store = Arc::new(opened.store);
         joined.store = Some(Arc::clone(&store));
+        self.backlog.add(library, &store);
         let asking = std::mem::take(&mut joined.asking);
         self.node.open_begun_store(content, store, (opened.durable, opened.wanted), kept).await;
         for link in asking {

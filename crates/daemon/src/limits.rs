@@ -37,6 +37,8 @@ pub(crate) const BULK_FRAMES: usize = 8;
 pub(crate) const QUEUE_FRAMES: usize = 64;
 /// Contents that are fetched at once.
 pub(crate) const FETCHES_MAX: usize = 8;
+/// Files of one library that were fetched and stand at no place yet, beyond which no further fetch begins: two passes of its worker.
+pub(crate) const FILES_FETCHED_MAX: usize = 64 << 10;
 /// Files of contents that are joined at once, beyond which those are left that nobody fetches: a file takes some 400 bytes.
 pub(crate) const FILES_JOINED_MAX: usize = 64 << 10;
 /// Contents that are joined for others at once.

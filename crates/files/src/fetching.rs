@@ -182,6 +182,11 @@ impl Fetching {
         self.is_begun(file) || (PackedFiles::suits(&self.manifest, file) && self.is_whole(file))
     }
 
+    /// Number of whole files that were not released.
+    pub(super) fn waiting_count(&self) -> usize {
+        locked(&self.state).whole.len()
+    }
+
     fn is_whole(&self, file: FileIndex) -> bool {
         locked(&self.state).whole.contains(&file)
     }

@@ -89,6 +89,11 @@ impl GatheredStore {
         whole.into_iter().map(|file| self.hash_of(file)).collect()
     }
 
+    /// Number of contents that are whole in the folder, and were not released.
+    pub fn waiting_count(&self) -> usize {
+        self.fetching.as_ref().map_or(0, Fetching::waiting_count)
+    }
+
     /// The bytes of a content that is whole in the folder, for a replica. If it may be taken, a replica on the same file system moves
     /// it; a small one stands in a pack with others, and is copied.
     pub fn source(&self, hash: &ContentHash, may_take: bool) -> Option<FetchedSource> {

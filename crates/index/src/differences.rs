@@ -176,7 +176,8 @@ const AGREE_ALL: &str = agreed!("local l", "WHERE true");
 const REFRESH_OPEN: &str = refreshed!("open o CROSS JOIN local l ON l.path = o.path");
 const REFRESH_ALL: &str = refreshed!("local l");
 
-const CLOSE_EQUAL: &str = concat!(
+/// Takes paths out at which all three have the same, or nothing.
+pub(crate) const CLOSE_EQUAL: &str = concat!(
     "DELETE FROM open WHERE EXISTS (
         SELECT 1 FROM local l JOIN remote r ON r.path = l.path JOIN base b ON b.path = l.path
         WHERE l.path = open.path AND ",

@@ -233,7 +233,9 @@ impl Index for SqliteIndex {
 
 fn apply(db: &Connection, steps: Vec<IndexStep>) -> Result<(), Fault> {
     let mut trees = Trees::new(db)?;
-    for side in Side::BOTH {
+    // What a run made is agreed on at once, and opens nothing.
+    let is_of_run = steps.iter().any(|step| matches!(step, IndexStep::Agree(_)));
+    for side in Side::BOTH.into_iter().filter(|_| !is_of_run) {
         let is_load = |step: &IndexStep| matches!(step, IndexStep::Observe(on, seen) if *on == side && seen.entry.is_some());
         if steps.iter().any(is_load) {
             trees.expect_load(side)?;

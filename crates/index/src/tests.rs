@@ -137,12 +137,25 @@ fn a_first_load_after_an_agreement_brings_the_base_up_to_date_too() {
     let (_folder, at) = place();
     let mut index = SqliteIndex::open(&at).expect("opened");
     let both = Side::BOTH.map(|side| seen(side, "a", Some(file("a", 1))));
-    index.apply(both.into_iter().chain([IndexStep::Agree(path("a"))]).collect()).expect("applied");
+    index.apply(both.into()).expect("applied");
+    index.apply(vec![IndexStep::Agree(path("a"))]).expect("applied");
     index.apply(vec![seen(Side::Remote, "a", Some(file("a", 77)))]).expect("applied");
     assert_eq!(index.counts().expect("counted").open, None);
     assert_eq!(differing(&mut index), [""; 0]);
     let ids = index.base(&path("a")).expect("read").expect("there").ids;
     assert_eq!(ids.remote.map(|id| id.inode), Some(77));
+}
+
+#[test]
+fn what_a_run_makes_on_an_empty_side_opens_nothing() {
+    let (_folder, at) = place();
+    let mut index = SqliteIndex::open(&at).expect("opened");
+    index.apply(["a", "b"].map(|name| seen(Side::Local, name, Some(file(name, 1)))).into()).expect("applied");
+    assert_eq!(differing(&mut index), ["a", "b"]);
+    index
+        .apply(vec![seen(Side::Remote, "a", Some(file("a", 1))), IndexStep::Agree(path("a"))])
+        .expect("applied");
+    assert_eq!(index.counts().expect("counted").open, Some(1));
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::support::{MIB, kill_count};
 
 use super::Team;
@@ -30,6 +32,29 @@ fn a_restart_at_any_time_keeps_all() {
     ['a', 'b'].iter().for_each(|letter| team.start(*letter));
     assert_eq!(team.until_same("ab"), same);
     assert_eq!(team.library('a')["commits"], commits, "a restart signs nothing");
+}
+
+#[test]
+fn many_new_files_are_taken_over_in_parts() {
+    let team = Team::new("ab");
+    team.keep('a', &json!({}));
+    team.subscribe('b', &json!({}));
+    for number in 0..40 {
+        team.write(&format!("a/lib/{}/{number}.txt", number % 7), &format!("text {number}"));
+    }
+    ['a', 'b'].iter().for_each(|letter| team.start_with(*letter, "SWARM_TEST_PART_PATHS", "3"));
+    team.until("all files are known", || team.library('b')["files"] == 40);
+    assert_eq!(team.until_same("ab").len(), 40 + 7);
+    let commits = team.library('a')["commits"].as_u64();
+    assert!(commits.is_some_and(|commits| commits >= 16), "47 new paths, 3 a plan: {commits:?}");
+    // A deleted folder and a moved file end the parts: they are planned together with what is new.
+    fs::remove_dir_all(team.path("a/lib/3")).expect("it is there");
+    fs::rename(team.path("a/lib/0/0.txt"), team.path("a/lib/moved.txt")).expect("it is there");
+    (0..20).for_each(|number| team.write(&format!("a/lib/new/{number}.txt"), &format!("new {number}")));
+    team.until("they are known", || team.is_there("b/lib/new/19.txt") && team.is_there("b/lib/moved.txt"));
+    let same = team.until_same("ab");
+    assert!(!same.contains_key("3") && !same.contains_key("0/0.txt"), "{same:?}");
+    assert_eq!(same.len(), 40 + 7 - 6 - 1 + 20 + 1);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! thread tells of an earlier joining of a content says nothing of the present one. Absent here: the order of chunks and which peer sends them (the
 //! engine), and where files go (the library's worker).
 
+mod backlog;
 mod filling;
 mod flow;
 mod handed;
@@ -48,6 +49,7 @@ use crate::library::LibraryHandle;
 use crate::limits::JOINED_MAX;
 use crate::origins;
 use crate::transfers::{Action, Priority};
+use backlog::Backlog;
 use filling::{Asking, Patience};
 use flow::Flow;
 use handed::Handed;
@@ -115,6 +117,7 @@ pub(crate) struct Contents {
     /// Contents that were left, until the engine says so as often: what it tells before that is of an earlier joining.
     leaving: BTreeMap<ContentId, u32>,
     waiting: VecDeque<(LibraryKey, ContentId)>,
+    backlog: Backlog,
     /// What is wanted of each content that waits, is fetched or is held.
     wanted: BTreeMap<ContentId, Wanted>,
     /// How people steer single fetches.
@@ -170,6 +173,7 @@ impl Contents {
             next_joining: 0,
             leaving: BTreeMap::new(),
             waiting: VecDeque::new(),
+            backlog: Backlog::default(),
             wanted: BTreeMap::new(),
             steers,
             flow: Flow::default(),
@@ -382,6 +386,7 @@ impl Contents {
         let Some(joined) = self.joined.get_mut(&content) else { return };
         let store = Arc::new(opened.store);
         joined.store = Some(Arc::clone(&store));
+        self.backlog.add(library, &store);
         let asking = std::mem::take(&mut joined.asking);
         self.learn_lens(content, &store);
         self.rank(library, content).await;

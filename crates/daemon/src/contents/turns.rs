@@ -1,7 +1,7 @@
 //! Which contents are fetched, in which order, and when again. Invariant: so many are fetched at once and no more; one of which nothing comes gives way
 //! to those that wait, and what came to nothing is tried again, later and later. Absent here: how a content is joined and opened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use swarm_core::base::ContentId;
@@ -121,13 +121,17 @@ impl Contents {
 
     /// The content that waited longest, of the library with the greatest priority, and of those there that somebody put first.
     pub(super) fn next_waiting(&mut self) -> Option<(LibraryKey, ContentId)> {
+        let of: BTreeSet<LibraryKey> = self.waiting.iter().map(|(library, _)| *library).collect();
+        let now = clock::moment();
+        let full: Vec<LibraryKey> =
+            of.into_iter().filter(|library| self.backlog.is_full(*library, now)).collect();
         let priority = |library: &LibraryKey, content: &ContentId| {
             (
                 self.libraries.get(library).map(|handle| handle.priority),
                 std::cmp::Reverse(self.first_rank(library, content)),
             )
         };
-        let waiting = self.waiting.iter().enumerate();
+        let waiting = self.waiting.iter().enumerate().filter(|(_, (library, _))| !full.contains(library));
         let (at, _) = waiting
             .max_by_key(|(at, (library, content))| (priority(library, content), std::cmp::Reverse(*at)))?;
         self.waiting.remove(at)

@@ -6,7 +6,7 @@ use swarm_files::{Digest, Digests, digest_of_source};
 use swarm_index::{IndexError, LibraryBook};
 use swarm_sync::{ContentHash, ContentSource, FileContent, ReplicaError, TreePath};
 
-/// Gathers digests until they are written. One file costs some hundred bytes here, for a moment.
+/// Gathers digests until they are written. A file costs some hundred bytes here.
 #[derive(Debug, Default)]
 pub(crate) struct DigestQueue(Mutex<Vec<(ContentHash, swarm_index::Digest)>>);
 
@@ -37,7 +37,18 @@ fn for_index(digest: Digest) -> swarm_index::Digest {
 impl DigestQueue {
     /// Writes what was gathered.
     pub(crate) fn store(&self, book: &mut LibraryBook) -> Result<(), IndexError> {
-        let gathered = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut gathered = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        // In the order of their table: each of its pages is written once.
+        gathered.sort_unstable_by_key(|(hash, _)| *hash);
         if gathered.is_empty() { Ok(()) } else { book.put_digests(&gathered) }
     }
+
+    /// Writes what was gathered, if it is much.
+    pub(crate) fn store_many(&self, book: &mut LibraryBook) -> Result<(), IndexError> {
+        let count = self.0.lock().unwrap_or_else(PoisonError::into_inner).len();
+        if count < MANY { Ok(()) } else { self.store(book) }
+    }
 }
+
+/// Digests that are written together while a folder is looked at, 8 MB: they go to all pages of their table, so seldom is cheaper.
+const MANY: usize = 1 << 16;

@@ -76,6 +76,7 @@ fn status_of_working(settings: &LibrarySettings, state: &LibraryState, rate_down
         figures.len.saturating_sub(figures.lacking_len),
     );
     let is_known = !settings.is_followed || state.frontier.positions().next().is_some();
+    let is_known = is_known && !state.is_part_left;
     let is_complete =
         is_known && !state.are_figures_old && figures.files_lacking == 0 && figures.deletions_to_do == 0;
     // All but what somebody has to decide.

@@ -88,7 +88,10 @@ const TO_DELETE_AT: &str = "SELECT count(*) FROM local
 const ALL: &str = "SELECT count(*), coalesce(sum(len), 0) FROM heads WHERE is_winner = 1 AND kind IN (1, 2)";
 /// Only open paths are looked at: at all others, both sides have the same.
 const LACKING: &str = "SELECT count(*), coalesce(sum(remote.len), 0)
-    FROM (SELECT path FROM open UNION ALL SELECT path FROM parked) AS open
+    FROM (
+        SELECT path FROM open UNION ALL SELECT path FROM parked
+        UNION ALL SELECT path FROM later WHERE NOT EXISTS (SELECT 1 FROM open WHERE open.path = later.path)
+    ) AS open
     JOIN remote ON remote.path = open.path LEFT JOIN local ON local.path = open.path
     WHERE remote.kind IN (1, 2) AND remote.content IS NOT local.content";
 const TO_DELETE: &str = "SELECT count(*), 0 FROM open

@@ -11,6 +11,7 @@ mod digests;
 mod figures;
 mod heads;
 mod hidden;
+mod later;
 mod parked;
 mod proposals;
 mod rot;
@@ -103,6 +104,7 @@ CREATE TABLE IF NOT EXISTS dropped (author INTEGER NOT NULL, seq INTEGER NOT NUL
 CREATE TABLE IF NOT EXISTS votes (id BLOB NOT NULL, voter BLOB NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (id, voter, bytes)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS parked (path BLOB PRIMARY KEY NOT NULL, content BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS parked_content ON parked (content);
+CREATE TABLE IF NOT EXISTS later (path BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS whiteouts (path BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS hidden (
     path BLOB PRIMARY KEY NOT NULL, kind INTEGER NOT NULL, len INTEGER, content BLOB,

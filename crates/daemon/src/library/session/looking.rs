@@ -4,25 +4,35 @@
 use std::collections::BTreeSet;
 
 use swarm_core::base::Shown;
-use swarm_sync::{BlindWhy, Replica as _, Side, Tally, TreePath, observe_side};
+use swarm_index::{IndexReader, LibraryBook, SqliteIndex};
+use swarm_mounts::Overlay;
+use swarm_sync::{
+    Blind, BlindWhy, Entry, Found, IgnoreRules, Index as _, IndexStep, Observation, Observer, Replica as _,
+    Side, Tally, TreePath, observe,
+};
 
 use super::Session;
+use crate::library::digests::DigestQueue;
 use crate::library::error::LibraryError;
 
 impl Session {
-    /// Looks at the mounts, at these places or everywhere.
+    /// Looks at the mounts, at these places or everywhere; everywhere after a look that was cut off.
     pub(crate) fn look(&mut self, places: Option<&[TreePath]>, thorough: bool) -> Result<(), LibraryError> {
         self.overlay.recover().map_err(LibraryError::Mounts)?;
+        let places = places.filter(|_| !self.is_half_seen);
+        // Any error on the way leaves it so.
+        self.is_half_seen = true;
+        let known = self.index.reader()?;
         match places {
             None => {
-                let tally = self.observe(None, thorough)?;
+                let tally = self.observe(&known, None, thorough)?;
                 self.unseen.clear();
                 self.note_unseen(&tally);
                 self.blind.local = tally.blind;
             }
             Some(places) => {
                 for place in places {
-                    self.look_at_one(place, thorough)?;
+                    self.look_at_one(&known, place, thorough)?;
                 }
             }
         }
@@ -34,17 +44,23 @@ impl Session {
         let tops: BTreeSet<TreePath> =
             uncovered.into_iter().map(|path| path.ancestors().last().unwrap_or(path)).collect();
         for top in tops {
-            self.look_at_one(&top, false)?;
+            self.look_at_one(&known, &top, false)?;
         }
         // Another look at the folders above says nothing of what is hidden there.
         self.unseen.extend(noted);
         self.digests.store(&mut self.book)?;
+        self.is_half_seen = false;
         Ok(())
     }
 
     /// What is known of other places stays.
-    fn look_at_one(&mut self, place: &TreePath, thorough: bool) -> Result<(), LibraryError> {
-        let tally = self.observe(Some(place), thorough)?;
+    fn look_at_one(
+        &mut self,
+        known: &IndexReader,
+        place: &TreePath,
+        thorough: bool,
+    ) -> Result<(), LibraryError> {
+        let tally = self.observe(known, Some(place), thorough)?;
         let at = Shown(place.as_str()).to_string();
         self.unseen.retain(|path, _| {
             path.strip_prefix(&at).is_none_or(|rest| !rest.is_empty() && !rest.starts_with('/'))
@@ -74,14 +90,64 @@ impl Session {
         }
     }
 
-    fn observe(&mut self, place: Option<&TreePath>, thorough: bool) -> Result<Tally, LibraryError> {
-        let rules = self.ignore.clone();
-        let is_ignored = move |path: &TreePath, is_folder: bool| rules.is_ignored(path, is_folder);
-        self.with_run(&mut |_| {}, |run| {
-            observe_side(run, Side::Local, place, thorough, &is_ignored).map_err(LibraryError::from)
-        })
-        .map(|(tally, _)| tally)
+    /// What is known is read, and what was seen is written, while the walk goes on: memory does not depend on the tree.
+    fn observe(
+        &mut self,
+        known: &IndexReader,
+        place: Option<&TreePath>,
+        thorough: bool,
+    ) -> Result<Tally, LibraryError> {
+        let forgets_unseen = !self.index.has_base()?;
+        let walk = self.overlay.walk(place)?;
+        let known = known.known(Side::Local, place).map(|row| row.map_err(LibraryError::from));
+        let mut observer = ToIndex {
+            overlay: &self.overlay,
+            index: &mut self.index,
+            book: &mut self.book,
+            digests: &self.digests,
+            ignore: &self.ignore,
+            forgets_unseen,
+        };
+        observe(walk, known, thorough, &mut observer)
     }
+}
+
+/// Writes what was seen to the index, a batch at a time.
+struct ToIndex<'a> {
+    overlay: &'a Overlay,
+    index: &'a mut SqliteIndex,
+    book: &'a mut LibraryBook,
+    digests: &'a DigestQueue,
+    ignore: &'a IgnoreRules,
+    forgets_unseen: bool,
+}
+
+impl Observer for ToIndex<'_> {
+    type Error = LibraryError;
+
+    fn keeps_executable(&self) -> bool {
+        self.overlay.keeps_executable()
+    }
+
+    fn is_ignored(&self, path: &TreePath, is_folder: bool) -> bool {
+        self.ignore.is_ignored(path, is_folder)
+    }
+
+    fn forgets_unseen(&self) -> bool {
+        self.forgets_unseen
+    }
+
+    fn hash(&mut self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>> {
+        self.overlay.hash(files)
+    }
+
+    fn remember(&mut self, batch: Vec<Observation>) -> Result<(), LibraryError> {
+        self.digests.store_many(self.book)?;
+        let steps = batch.into_iter().map(|seen| IndexStep::Observe(Side::Local, seen)).collect();
+        Ok(self.index.apply(steps)?)
+    }
+
+    fn progress(&mut self, _: &Tally) {}
 }
 
 /// Entries that could not be taken up and are named.

@@ -70,6 +70,10 @@ pub(crate) struct Session {
     pub(crate) is_heard: bool,
     /// The last pass ended in the midst of a run.
     is_cut_off: bool,
+    /// A look ended in the midst of a walk: what is known of the folders is of two times, and nothing is planned by it.
+    is_half_seen: bool,
+    /// New paths of one plan.
+    part_paths_max: usize,
 }
 
 /// What a session is made from.
@@ -143,6 +147,8 @@ impl Session {
             blobs: None,
             is_heard,
             is_cut_off: false,
+            is_half_seen: false,
+            part_paths_max: pass::part_paths_of_test().unwrap_or(pass::PART_PATHS_MAX),
         };
         session.open_blobs()?;
         Ok(session)

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use swarm_sync::{
-    ContentHash, Guard, Index as _, IndexStep, Kind, Op, OpKind, Plan, Policy, Proposal, Rules, RunEvent,
-    RunId, Side, Source, TreePath, keep_texts, propose,
+    ContentHash, Guard, Index as _, IndexStep, Kind, NameRules, Op, OpKind, Plan, Policy, Proposal,
+    Replica as _, Rules, RunEvent, RunId, Side, Source, TreePath, keep_texts, propose,
 };
 
 use super::Session;
@@ -28,6 +28,8 @@ pub(crate) struct PassReport {
     pub(crate) conflicts: u64,
     /// Why nothing was done: too much would have been deleted at once.
     pub(crate) held: Option<u64>,
+    /// It was about a part of what is new: another pass is to follow.
+    pub(crate) is_part: bool,
 }
 
 impl Session {
@@ -42,7 +44,11 @@ impl Session {
             let me = self.signer.key.public();
             self.book.settle_own(&me, true)?;
         }
+        if self.is_half_seen {
+            self.look(None, false)?;
+        }
         self.next_run();
+        let is_part = self.begin_part()?;
         let mut proposal = self.propose()?;
         for _ in 0..REPLANS_MAX {
             let lacking = self.lacking(&proposal)?;
@@ -71,7 +77,18 @@ impl Session {
         report.commits += self.settle_disputes()?;
         let me = self.signer.key.public();
         self.book.settle_own(&me, false)?;
+        report.is_part = is_part;
         Ok(report)
+    }
+
+    /// Leaves what is new and too much for one plan to later ones. Returns whether there is such.
+    fn begin_part(&mut self) -> Result<bool, LibraryError> {
+        if self.overlay.names() == NameRules::default() {
+            return Ok(self.book.plan_part(self.part_paths_max)?);
+        }
+        // Where two names may be one, any path may be about another.
+        self.book.plan_whole()?;
+        Ok(false)
     }
 
     /// The contents that others have where this node has a conflict: a merge reads them. Those that are not here are wanted.
@@ -208,6 +225,14 @@ fn file_put(op: &Op) -> Option<ContentHash> {
     }
 }
 
+/// New paths of one plan, if a test sets it: nobody makes half a million files for one.
+pub(super) fn part_paths_of_test() -> Option<usize> {
+    std::env::var("SWARM_TEST_PART_PATHS").ok()?.parse().ok()
+}
+
+/// New paths of one plan: two groups of a run, so that one is staged while the other is performed. A path takes some 400 bytes in a plan, and
+/// as much again in a group.
+pub(super) const PART_PATHS_MAX: usize = 2 * swarm_sync::limits::GROUP_OPS_MAX;
 /// A plan without what is lacking may want what was hidden by it, once or twice.
 const REPLANS_MAX: usize = 4;
 /// Refused operations that a report names.

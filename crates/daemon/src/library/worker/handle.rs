@@ -128,6 +128,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         is_carried_due: true,
         taken: 0,
         has_new_votes: true,
+        is_part_left: false,
         has_new_versions: true,
         false_contents: BTreeSet::new(),
         carrying,

@@ -159,8 +159,8 @@ impl Worker {
         self.known.fetch_trouble = None;
         self.false_contents.extend(hashes.iter().copied());
         let hashes = self.session.proven(hashes, store)?;
-        self.false_contents.retain(|hash| !hashes.contains(hash));
         for hash in &hashes {
+            self.false_contents.remove(hash);
             self.session.arrivals.insert(*hash, store);
         }
         // A conflict may have waited for them.

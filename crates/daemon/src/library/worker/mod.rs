@@ -70,6 +70,8 @@ struct Worker {
     taken: u64,
     /// Votes came since they were counted last.
     has_new_votes: bool,
+    /// The last pass was about a part of what is new: another one follows at once.
+    is_part_left: bool,
     /// Versions came since it was looked last whether proposals would still change anything.
     has_new_versions: bool,
     /// What came and is not what its commit names: it is not asked for again before the next start.
@@ -97,8 +99,9 @@ impl Worker {
             if due.wishes {
                 self.tell_wishes();
             }
-            due = Due::default();
+            due = Due { pass: self.is_part_left, ..Due::default() };
             let wait = match self.known.trouble {
+                _ if self.is_part_left => Duration::ZERO,
                 _ if self.known.are_figures_old => FIGURES_INTERVAL,
                 None if self.is_complete_look_due => COMPLETE_LOOK_PAUSE,
                 Some(_) => TROUBLE_PAUSE,
@@ -109,7 +112,7 @@ impl Worker {
                 Ok(None) => return,
                 Err(_) if self.stop.load(Ordering::Relaxed) => return,
                 // What is due then is done in any case.
-                Err(_) if self.known.are_figures_old => {}
+                Err(_) if self.known.are_figures_old || self.is_part_left => {}
                 Err(_) => self.on_tick(&mut due),
                 Ok(Some(input)) => self.take_some(input, &mut due),
             }
@@ -163,11 +166,14 @@ impl Worker {
     fn wants_nothing(&self) -> bool {
         let is_quiet =
             self.known.trouble.is_none() && self.known.refused.is_empty() && self.known.conflicts == 0;
-        is_quiet && self.session.book.parked_contents(None, 1).is_ok_and(|parked| parked.is_empty())
+        is_quiet
+            && !self.is_part_left
+            && self.session.book.parked_contents(None, 1).is_ok_and(|parked| parked.is_empty())
     }
 
     /// What is to be done after a batch of inputs. Returns whether there was anything.
     fn work(&mut self, due: &mut Due) -> Result<bool, LibraryError> {
+        self.is_part_left = false;
         if let Some(settings) = self.refused_settings.clone() {
             self.on_settings(settings, due)?;
         }
@@ -240,7 +246,9 @@ impl Worker {
     }
 
     fn take_report(&mut self, report: PassReport) {
-        let PassReport { refused, wanted, conflicts, held, commits, .. } = report;
+        let PassReport { refused, wanted, conflicts, held, commits, is_part, .. } = report;
+        self.is_part_left = is_part;
+        self.known.is_part_left = is_part;
         self.has_new_versions |= commits > 0;
         self.approved_here &= held.is_some();
         self.known.held_here = held;

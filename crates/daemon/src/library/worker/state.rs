@@ -61,6 +61,8 @@ pub(crate) struct LibraryState {
     /// The commit of an author that came last and was not taken.
     pub(crate) passed_over: BTreeMap<NodeId, u64>,
     pub(crate) is_scanned: bool,
+    /// New files wait for their turn to be planned.
+    pub(crate) is_part_left: bool,
 }
 
 impl Worker {

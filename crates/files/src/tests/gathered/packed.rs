@@ -105,6 +105,7 @@ fn whoever_opens_it_again_believes_what_has_its_hash() {
     let (store, gathered) = library.open_for(&|hash| *hash != library.hash(1));
     assert_eq!((gathered.durable.count(), gathered.wanted.count()), (1, 3), "one is wrong, one not wanted");
     assert_eq!(store.take_whole(), [library.hash(2)]);
+    assert_eq!(store.waiting_count(), 1, "until it is released");
     assert!(matches!(library.read(&store, 0), Err(StoreError::NotVerified { .. })));
     library.write(&store, 0);
     store.flush().unwrap();

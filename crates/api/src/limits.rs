@@ -118,7 +118,7 @@ pub const BLOCK_TIMEOUT: Duration = Duration::from_secs(600);
 pub const RIGHT_AGE: Duration = Duration::from_secs(1);
 /// What is still taken of a body that was answered before it came to its end: a system that has bytes left for a socket that is closed resets the
 /// connection, and the client may lose the answer (RFC 9112, section 9.6).
-pub const LINGER_LEN_MAX: u64 = 64 << 20;
+pub const LINGER_LEN_MAX: u64 = 32 << 20;
 /// The longest time for that.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest time in which a client takes no byte of what is sent to it: a player that pauses comes back for the rest with a range.

@@ -19,6 +19,17 @@ pub(crate) fn carried_len() -> Option<u64> {
     std::env::var("SWARM_TEST_CARRIED_LEN").ok()?.parse().ok()
 }
 
+/// New paths of one plan: nobody makes half a million files for a test.
+#[cfg(feature = "test-controls")]
+pub(crate) fn part_paths() -> Option<usize> {
+    std::env::var("SWARM_TEST_PART_PATHS").ok()?.parse().ok()
+}
+
+#[cfg(not(feature = "test-controls"))]
+pub(crate) fn part_paths() -> Option<usize> {
+    None
+}
+
 #[cfg(not(feature = "test-controls"))]
 pub(crate) fn clock_ahead_ms() -> u64 {
     0

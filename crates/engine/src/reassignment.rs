@@ -75,7 +75,7 @@ impl<'a> Reassignment<'a> {
 
     /// The request that an idle peer should be given: of a slower peer, and done much sooner here.
     pub(super) fn for_idle(&self, link: LinkId) -> Option<(LinkId, RequestId)> {
-        self.slowest(link, self.idle_content(link)?)
+        self.idle_contents(link).into_iter().find_map(|content| self.slowest(link, content))
     }
 
     /// Contents that are fetched and of which a peer may have something: those with chunks of a higher rank first, then by id.
@@ -129,15 +129,15 @@ impl<'a> Reassignment<'a> {
         rate > 0 && own_time > their_time * REASSIGN_FACTOR + REASSIGN_MARGIN
     }
 
-    /// A content of which this peer has room for more than there is to ask it for.
-    fn idle_content(&self, link: LinkId) -> Option<ContentId> {
-        let pipeline = self.transfer.pipeline(link)?;
+    /// Contents of which this peer has room for more than there is to ask it for.
+    fn idle_contents(&self, link: LinkId) -> Vec<ContentId> {
+        let Some(pipeline) = self.transfer.pipeline(link) else { return Vec::new() };
         let is_idle = |(content, chunks, has): &(ContentId, &Chunks, &Bitfield)| {
             let share = self.transfer.downloads.shares.of(*content);
             let has_room = pipeline.has_room(self.now, share, u64::from(chunks.geometry().chunk_len_max()));
             has_room && chunks.next_run(has, 0).is_none()
         };
-        self.fetched_from(link).find(is_idle).map(|(content, ..)| content)
+        self.fetched_from(link).filter(is_idle).map(|(content, ..)| content).collect()
     }
 
     /// The request of another peer that takes longest, of those that this peer would finish much sooner.

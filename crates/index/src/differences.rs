@@ -14,12 +14,21 @@ use crate::trees::{is_all_open, is_empty};
 /// sides have the same become the base here, unreturned: a million equal files are no million differences.
 pub(crate) fn differences(db: &Connection) -> Result<Vec<Difference>, Fault> {
     let is_all_open = is_all_open(db)?;
-    if has_base(db)? {
-        db.execute(if is_all_open { REFRESH_ALL } else { REFRESH_OPEN }, [])?;
-    } else {
+    if !has_base(db)? {
         db.execute(AGREE_ALL, [])?;
+    } else if is_all_open {
+        db.execute(REFRESH_ALL, [])?;
     }
     if is_all_open { of_all_paths(db) } else { of_open_paths(db) }
+}
+
+/// Closes the paths at which all three have the same, once what the base says of where it stands is as it is now: nothing opens them again for that.
+pub(crate) fn close_equal(db: &Connection) -> Result<(), Fault> {
+    if has_base(db)? {
+        db.execute(REFRESH_OPEN, [])?;
+    }
+    db.execute(CLOSE_EQUAL, [])?;
+    Ok(())
 }
 
 /// Whether both sides agreed on anything yet.
@@ -29,7 +38,7 @@ pub(crate) fn has_base(db: &Connection) -> Result<bool, Fault> {
 
 /// Reads the open paths, having closed those at which all three have the same.
 fn of_open_paths(db: &Connection) -> Result<Vec<Difference>, Fault> {
-    db.execute(CLOSE_EQUAL, [])?;
+    close_equal(db)?;
     let mut statement = db.prepare_cached(OPEN_PATHS)?;
     let mut rows = statement.query([])?;
     let (mut found, mut order) = (Vec::new(), InOrder::default());
@@ -177,7 +186,7 @@ const REFRESH_OPEN: &str = refreshed!("open o CROSS JOIN local l ON l.path = o.p
 const REFRESH_ALL: &str = refreshed!("local l");
 
 /// Takes paths out at which all three have the same, or nothing.
-pub(crate) const CLOSE_EQUAL: &str = concat!(
+const CLOSE_EQUAL: &str = concat!(
     "DELETE FROM open WHERE EXISTS (
         SELECT 1 FROM local l JOIN remote r ON r.path = l.path JOIN base b ON b.path = l.path
         WHERE l.path = open.path AND ",

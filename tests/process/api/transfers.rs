@@ -1,6 +1,7 @@
 //! Files that are on their way, as the API tells and steers them: with a peer that sends slowly.
 
 use std::cell::RefCell;
+use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -100,6 +101,29 @@ fn a_file_on_its_way_is_shown_paused_over_a_restart_resumed_and_done() {
     site.team.until("nothing is listed any more", || transfers(&site).is_empty());
 }
 
+/// Looking what the older version has of it waits for a peer that serves it, and none is asked to while it is paused.
+#[test]
+fn a_paused_file_of_which_an_older_version_is_here_is_known_after_a_restart_and_comes() {
+    let site = slow(&[]);
+    let film = site.team.file("a/lib/film.mov", LEN);
+    site.team.until("its folder is made", || site.team.is_there("b/lib"));
+    std::fs::copy(&film, site.team.path("b/lib/film.mov")).expect("a place");
+    site.team.write("a/lib/one.txt", "one");
+    site.team.until_same("ab");
+    let half = std::fs::read(site.team.file("half", LEN / 2 + 1)).expect("it is there");
+    let file = std::fs::File::options().write(true).open(&film).expect("it is there");
+    file.write_all_at(&half[1..], LEN / 2).expect("a place");
+    drop(file);
+    let found = until(&site, "film.mov", "comes", |found| found["state"] == "fetching");
+    steer(&site, &found["id"], &json!({"action": "pause"}));
+    until(&site, "film.mov", "is paused", |found| found["state"] == "paused");
+    site.team.stop('b');
+    site.start('b');
+    until(&site, "film.mov", "is known", |found| found["state"] == "paused" && found["chunks"] != 0);
+    steer(&site, &found["id"], &json!({"action": "resume"}));
+    site.team.until_same("ab");
+}
+
 #[test]
 fn a_cancelled_file_is_left_out_here_alone_until_it_is_resumed() {
     let site = slow(&["kept.mov", "other.mov"]);
@@ -111,7 +135,7 @@ fn a_cancelled_file_is_left_out_here_alone_until_it_is_resumed() {
     site.team.within(Duration::from_secs(120), "the one that is wanted is here", || {
         site.team.is_there("b/lib/kept.mov")
     });
-    assert!(transfer(&site, "kept.mov").is_none(), "{kept}");
+    site.team.until(&format!("{kept} is listed no more"), || transfer(&site, "kept.mov").is_none());
     assert_eq!(transfer(&site, "other.mov").expect("it is listed")["state"], "cancelled");
     assert!(!site.team.is_there("b/lib/other.mov") && site.team.is_there("a/lib/other.mov"));
     let why = site.get(&format!("/api/v1/libraries/{GUID}/explain?path=other.mov"));

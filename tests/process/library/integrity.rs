@@ -1,8 +1,9 @@
 //! Bytes that a disk lost though nobody touched them.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::json;
 
@@ -20,7 +21,13 @@ fn with_rotting_disk(letters: &str) -> Option<(Team, RottingDisk)> {
     ['a', 'b'].iter().for_each(|letter| team.start(*letter));
     let has_all = || team.library('b')["percent"] == "100.0" && team.library('b')["files"] == 2;
     team.until("all is there", has_all);
-    // What was written a moment ago is read again at the next start: only after that is it known by what the disk tells of it.
+    // What was written a moment ago is read again at the next start: only after that, and after that moment, is it known by what the disk tells of it.
+    let is_settled = || {
+        let found = fs::metadata(film(&disk)).expect("it is there");
+        let changed = UNIX_EPOCH + Duration::from_secs(found.ctime().unsigned_abs());
+        changed.elapsed().is_ok_and(|age| age > Duration::from_secs(4))
+    };
+    team.until("it is not new any more", is_settled);
     team.stop('b');
     team.start('b');
     team.until("all is known", || has_all() && team.library('b')["state"] == "up to date");

@@ -37,8 +37,7 @@ struct Ground {
 /// Answers in a task of its own.
 pub(super) fn answer(desk: &Desk, request: Request, reply: oneshot::Sender<Reply>) {
     let contents = desk.contents().clone();
-    let ground =
-        Ground { libraries: named(desk), rate: desk.traffic.down, limit: desk.folder.config().limits.down };
+    let ground = Ground { libraries: named(desk), rate: desk.traffic.down, limit: desk.limits.down };
     desk.tasks().spawn(async move {
         // Who asked may be gone.
         let _ = reply.send(answered(ground, &contents, request).await);

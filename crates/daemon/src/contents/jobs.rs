@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use swarm_core::base::{ContentId, NodeId};
 use swarm_engine::{Bottleneck, ChunkMap, ContentSnapshot, MapQuery, Rank, Ranks};
@@ -15,6 +16,8 @@ use swarm_sync::ContentHash;
 use super::steering::{Hold, Part, Steer};
 use super::supply::{Supply, known};
 use super::{Contents, Done, Joined, opening};
+use crate::clock;
+use crate::library::LibraryHandle;
 use crate::limits::{JOINED_MAX, MAP_CELLS_MAX, MAP_PEERS_MAX, TRANSFERS_LISTED_MAX};
 use crate::transfers::{Action, Priority, SlowReason, TransferState};
 
@@ -28,7 +31,7 @@ pub(crate) enum JobsQuery {
 }
 
 /// Transfers as they stand.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Jobs {
     pub(crate) jobs: Vec<Job>,
     /// Those that are not in the list, by library.
@@ -79,8 +82,22 @@ impl Job {
 }
 
 impl Contents {
-    /// The transfers there are.
-    pub(super) async fn jobs(&self, query: &JobsQuery) -> Jobs {
+    /// The transfers there are. All of them are looked at once in a while, however many ask.
+    pub(super) async fn told_jobs(&mut self, query: &JobsQuery) -> Jobs {
+        if *query != JobsQuery::All {
+            return self.jobs(query).await;
+        }
+        if let Some((at, jobs)) = &self.jobs_told
+            && at.elapsed() < JOBS_AGE
+        {
+            return jobs.clone();
+        }
+        let jobs = self.jobs(query).await;
+        self.jobs_told = Some((clock::moment(), jobs.clone()));
+        jobs
+    }
+
+    async fn jobs(&self, query: &JobsQuery) -> Jobs {
         let mut jobs = self.outline();
         let mut parts: BTreeMap<ContentId, usize> = BTreeMap::new();
         for job in &jobs {
@@ -133,6 +150,7 @@ impl Contents {
         for content in concerned {
             self.follow_steers(library, content).await;
         }
+        self.jobs_told = None;
         Ok(())
     }
 
@@ -145,7 +163,7 @@ impl Contents {
         }
     }
 
-    async fn follow_steers(&mut self, library: LibraryKey, content: ContentId) {
+    pub(super) async fn follow_steers(&mut self, library: LibraryKey, content: ContentId) {
         self.rank(library, content).await;
         self.retries.remove(&content);
         let is_fetching = self.joined.get(&content).is_some_and(|joined| joined.is_fetching);
@@ -154,9 +172,13 @@ impl Contents {
             if self.is_given_up(&library, &content) {
                 self.drop_parts(library, content).await;
             }
+        } else if is_fetching && self.needs_another_opening(&library, &content) {
+            self.joined.remove(&content);
+            self.leave(content).await;
+            self.waiting.push_back((library, content));
         } else if is_fetching {
             if let Some(joined) = self.joined.get_mut(&content) {
-                joined.used_at = crate::clock::moment();
+                joined.used_at = clock::moment();
             }
             self.seek(library, content).await;
         } else if !self.waiting.iter().any(|(_, waiting)| *waiting == content) {
@@ -208,7 +230,7 @@ impl Contents {
     }
 
     pub(super) fn is_paused(&self, library: &LibraryKey) -> bool {
-        self.libraries.get(library).is_some_and(|handle| handle.is_paused)
+        self.libraries.get(library).is_some_and(LibraryHandle::fetches_nothing)
     }
 
     /// Whether all that is lacking of a content is held.
@@ -282,8 +304,43 @@ impl Contents {
         self.steers.forget(library, |part| matches!(part, Part::File(file) if whole.contains(file)));
     }
 
+    /// Whether a content was opened while it was held, or a file of it while that was cancelled.
+    fn needs_another_opening(&self, library: &LibraryKey, content: &ContentId) -> bool {
+        let Some(joined) = self.joined.get(content).filter(|joined| joined.store.is_some()) else {
+            return false;
+        };
+        let mut wanted = self.wanted_now(library, content).into_keys();
+        joined.is_unfilled || wanted.any(|hash| !joined.opened_for.contains_key(&hash))
+    }
+
+    /// What is to come of a content: all that is wanted and was not cancelled.
+    pub(super) fn wanted_now(&self, library: &LibraryKey, content: &ContentId) -> BTreeMap<ContentHash, u64> {
+        let mut wanted = self.wanted_of(content);
+        if !self.steers.is_empty() {
+            wanted.retain(|hash, len| {
+                self.steers.part_of(*library, *content, (*hash, *len)).1.hold != Some(Hold::Skipped)
+            });
+        }
+        wanted
+    }
+
+    /// What came of contents that were given up makes room, once the worker has taken the rest.
+    pub(super) async fn drop_given_up(&mut self) {
+        if self.steers.is_empty() {
+            return;
+        }
+        let given_up = |(content, joined): &(&ContentId, &Joined)| {
+            joined.is_fetching && self.is_given_up(&joined.library, content)
+        };
+        let given_up: Vec<(LibraryKey, ContentId)> =
+            self.joined.iter().filter(given_up).map(|(content, joined)| (joined.library, *content)).collect();
+        for (library, content) in given_up {
+            self.drop_parts(library, content).await;
+        }
+    }
+
     /// Whether nothing of a content is to come, until somebody says otherwise.
-    fn is_given_up(&self, library: &LibraryKey, content: &ContentId) -> bool {
+    pub(super) fn is_given_up(&self, library: &LibraryKey, content: &ContentId) -> bool {
         let wanted = self.wanted.get(content).into_iter().flat_map(|wanted| &wanted.files);
         let mut holds = wanted
             .map(|(hash, len)| self.steers.part_of(*library, *content, (*hash, *len)).1.hold)
@@ -384,28 +441,32 @@ impl Contents {
 
     /// What the engine knows of the chunks of transfers.
     async fn maps(&self, jobs: &[Job], cells_max: u32) -> Vec<Option<ChunkMap>> {
-        let query = |job: &Job| MapQuery {
-            content: job.content,
-            chunks: self.chunks_of(job),
-            cells_max,
-            peers_max: MAP_PEERS_MAX,
+        let mut known: BTreeMap<ContentId, BTreeMap<Part, Vec<Range<u32>>>> = BTreeMap::new();
+        let query = |job: &Job| {
+            let parts = known.entry(job.content).or_insert_with(|| self.chunks_by_part(job));
+            let chunks = parts.get(&job.part).cloned().unwrap_or_default();
+            MapQuery { content: job.content, chunks, cells_max, peers_max: MAP_PEERS_MAX }
         };
-        self.node.chunk_maps(jobs.iter().map(query).collect()).await
+        let queries = jobs.iter().map(query).collect();
+        self.node.chunk_maps(queries).await
     }
 
-    fn chunks_of(&self, job: &Job) -> Vec<Range<u32>> {
+    /// The chunks of each part of the content that a job is of.
+    fn chunks_by_part(&self, job: &Job) -> BTreeMap<Part, Vec<Range<u32>>> {
         let joined = self.joined.get(&job.content).filter(|joined| joined.is_fetching);
-        let Some(store) = joined.and_then(|joined| joined.store.as_ref()) else { return Vec::new() };
-        if !self.wanted.contains_key(&job.content) {
-            return std::iter::once(0..store.manifest().geometry().chunk_count()).collect();
-        }
-        let is_of_job =
-            |file: &(ContentHash, u64)| self.steers.part_of(job.library, job.content, *file).0 == job.part;
-        let files = self.files(job.content, joined).into_iter().filter(is_of_job);
+        let Some(store) = joined.and_then(|joined| joined.store.as_ref()) else { return BTreeMap::new() };
         let store: &Arc<GatheredStore> = store;
-        let mut chunks: Vec<Range<u32>> = files.filter_map(|(hash, _)| store.chunks_of(&hash)).collect();
-        chunks.sort_unstable_by_key(|range| range.start);
-        chunks
+        let mut parts: BTreeMap<Part, Vec<Range<u32>>> = BTreeMap::new();
+        if !self.wanted.contains_key(&job.content) {
+            parts.entry(job.part).or_default().push(0..store.manifest().geometry().chunk_count());
+            return parts;
+        }
+        for file in self.files(job.content, joined) {
+            let (part, _) = self.steers.part_of(job.library, job.content, file);
+            parts.entry(part).or_default().extend(store.chunks_of(&file.0));
+        }
+        parts.values_mut().for_each(|chunks| chunks.sort_unstable_by_key(|range| range.start));
+        parts
     }
 
     /// Why a transfer is slow or waits, as far as contents know.
@@ -468,6 +529,9 @@ fn apportioned(map: &ChunkMap, rates: &BTreeMap<NodeId, u64>, is_alone: bool) ->
     };
     map.peers.iter().map(share).collect()
 }
+
+/// For so long all who ask are told the same of all transfers.
+const JOBS_AGE: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {

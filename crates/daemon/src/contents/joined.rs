@@ -31,6 +31,8 @@ pub(super) struct Joined {
     pub(super) sought_at: Option<Instant>,
     /// Links that asked before it was ready.
     pub(super) asking: Vec<u64>,
+    /// It was opened while it was held: older versions here were not looked at for what they have of it.
+    pub(super) is_unfilled: bool,
     /// The files that its store was opened for; those that are wanted later need another opening.
     pub(super) opened_for: BTreeMap<ContentHash, u64>,
     /// What its store said when it failed.
@@ -61,6 +63,7 @@ impl Joined {
             had_count: 0,
             sought_at: None,
             asking: Vec::new(),
+            is_unfilled: false,
             opened_for: BTreeMap::new(),
             store_trouble: None,
             servers: watch::channel(Vec::new()).0,

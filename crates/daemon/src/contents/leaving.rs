@@ -48,6 +48,20 @@ impl Contents {
         });
     }
 
+    /// Nothing more comes for a library that is not kept here any more.
+    pub(super) async fn forget_library(&mut self, library: LibraryKey) {
+        self.steers.forget(library, |_| true);
+        self.waiting.retain(|(known, _)| *known != library);
+        self.wanted.retain(|_, wanted| wanted.library != library);
+        self.retries.retain(|_, retry| retry.library != library);
+        self.sought.retain(|_, sought| sought.library != library);
+        let of_it = self.joined.iter().filter(|(_, joined)| joined.library == library);
+        for content in of_it.map(|(content, _)| *content).collect::<Vec<_>>() {
+            self.joined.remove(&content);
+            self.leave(content).await;
+        }
+    }
+
     pub(super) async fn leave(&mut self, content: ContentId) {
         *self.leaving.entry(content).or_default() += 1;
         self.end_fetch(content);

@@ -122,6 +122,8 @@ pub(crate) struct Contents {
     wanted: BTreeMap<ContentId, Wanted>,
     /// How people steer single fetches.
     steers: Steers,
+    /// What was told of all transfers last.
+    jobs_told: Option<(Instant, Jobs)>,
     /// Payload of the last seconds.
     flow: Flow,
     /// What came and the workers may not have seen yet.
@@ -176,6 +178,7 @@ impl Contents {
             backlog: Backlog::default(),
             wanted: BTreeMap::new(),
             steers,
+            jobs_told: None,
             flow: Flow::default(),
             handed: BTreeMap::new(),
             sought: BTreeMap::new(),
@@ -238,7 +241,7 @@ impl Contents {
                 let _ = reply.send(self.supply(&file).await);
             }
             Input::Jobs { query, reply } => {
-                let _ = reply.send(self.jobs(&query).await);
+                let _ = reply.send(self.told_jobs(&query).await);
             }
             Input::Steer { library, part, action, priority, reply } => {
                 let _ = reply.send(self.steer(library, part, (action, priority)).await);
@@ -262,12 +265,13 @@ impl Contents {
             known.zip(now).is_some_and(|(known, now)| now.inputs.same_channel(&known.inputs))
         });
         let is_gone = |library: &&LibraryKey| !libraries.contains_key(*library);
-        for library in self.libraries.keys().filter(is_gone) {
-            self.steers.forget(*library, |_| true);
+        for library in self.libraries.keys().filter(is_gone).copied().collect::<Vec<_>>() {
+            self.forget_library(library).await;
         }
-        let is_paused = |library: &LibraryKey| self.libraries.get(library).map(|handle| handle.is_paused);
+        let is_paused =
+            |library: &LibraryKey| self.libraries.get(library).map(LibraryHandle::fetches_nothing);
         let other = |(library, handle): &(&LibraryKey, &LibraryHandle)| {
-            is_paused(library).is_some_and(|was| was != handle.is_paused)
+            is_paused(library).is_some_and(|was| was != handle.fetches_nothing())
         };
         let changed: Vec<LibraryKey> = libraries.iter().filter(other).map(|(library, _)| *library).collect();
         self.libraries = libraries;
@@ -300,12 +304,12 @@ impl Contents {
 
     /// Takes a content up, and has its manifest made.
     fn begin(&mut self, library: LibraryKey, content: ContentId, is_fetching: bool, asking: Vec<u64>) {
+        let Some(handle) = self.libraries.get(&library) else { return };
+        let path = handle.index_path.clone();
         self.used.begin(content);
         self.next_joining += 1;
         let joining = self.next_joining;
         self.joined.insert(content, Joined { asking, ..Joined::new(library, joining, is_fetching) });
-        let Some(handle) = self.libraries.get(&library) else { return };
-        let path = handle.index_path.clone();
         self.tasks
             .spawn_blocking(move || Done::Served(content, joining, opening::manifest_of(&path, content)));
     }
@@ -328,7 +332,7 @@ impl Contents {
         match manifest {
             Some(manifest) => self.open(library, content, manifest),
             None => {
-                let wanted = self.wanted_of(&content).into_keys().collect();
+                let wanted = self.wanted_now(&library, &content).into_keys().collect();
                 self.begin_fetch(content, origins::Fetch { library, manifest: None, wanted });
             }
         }
@@ -339,8 +343,11 @@ impl Contents {
 
     fn open(&mut self, library: LibraryKey, content: ContentId, manifest: Manifest) {
         let Some(handle) = self.libraries.get(&library).cloned() else { return };
-        let wanted = self.wanted_of(&content);
+        let wanted = self.wanted_now(&library, &content);
+        // Filling waits for somebody who serves the content, and nobody is asked to while it is held.
+        let is_resting = self.is_resting(&library, &content);
         let Some(joined) = self.joined.get_mut(&content) else { return };
+        joined.is_unfilled = is_resting;
         joined.files = manifest.files().len();
         let wanted = if joined.is_fetching { wanted } else { BTreeMap::new() };
         joined.opened_for.clone_from(&wanted);
@@ -362,7 +369,8 @@ impl Contents {
         };
         self.tasks.spawn_blocking(move || {
             let opened = opening::open(&handle, manifest, wanted).and_then(|mut opened| {
-                let kept = filling::fill(&handle, &mut opened, &asking)?;
+                let kept =
+                    if is_resting { Kept::new() } else { filling::fill(&handle, &mut opened, &asking)? };
                 Ok((Box::new(opened), kept))
             });
             if asking.is_over() {
@@ -391,6 +399,12 @@ impl Contents {
         self.learn_lens(content, &store);
         self.rank(library, content).await;
         self.node.open_begun_store(content, store, (opened.durable, opened.wanted), kept).await;
+        let is_unfilled = self.joined.get(&content).is_some_and(|joined| joined.is_unfilled);
+        if is_unfilled && !self.is_resting(&library, &content) {
+            // It went on while it was being opened.
+            self.follow_steers(library, content).await;
+            return;
+        }
         for link in asking {
             self.say(Output::Serving { link, library, contents: vec![content] }).await;
         }
@@ -427,7 +441,8 @@ impl Contents {
         }
         if self.libraries.contains_key(&library) && self.served().count() < JOINED_MAX {
             // What came of it is served, and stays.
-            let is_begun = self.wanted.contains_key(&content) && self.is_resting(&library, &content);
+            let is_held = self.is_resting(&library, &content) && !self.is_given_up(&library, &content);
+            let is_begun = is_held && self.wanted.contains_key(&content) && self.resting().len() < JOINED_MAX;
             self.begin(library, content, is_begun, vec![link]);
         }
     }
@@ -497,6 +512,7 @@ impl Contents {
         self.seek_all(|joined| joined.sought_at.is_none_or(|at| at.elapsed() >= SEEK_INTERVAL)).await;
         self.retry().await;
         self.take_turns().await;
+        self.drop_given_up().await;
         self.leave_idle().await;
         self.leave_surplus().await;
     }

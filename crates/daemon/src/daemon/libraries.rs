@@ -9,7 +9,7 @@ use std::time::Instant;
 use swarm_core::base::NodeId;
 use swarm_daemon_files::NewMount;
 use swarm_library::LibraryKey;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 use super::{Desk, LIBRARIES_FOLDER, STOP_TIMEOUT, limiting};
 use crate::clock;
@@ -17,7 +17,7 @@ use crate::library::{self, Input, LibraryHandle, LibrarySettings};
 
 /// A library that runs, or does not start.
 pub(crate) enum Running {
-    Works { handle: LibraryHandle, task: JoinHandle<()>, settings: LibrarySettings },
+    Works { handle: LibraryHandle, end: oneshot::Receiver<()>, settings: LibrarySettings },
     Stands { why: String, settings: LibrarySettings, tried_at: Instant },
 }
 
@@ -52,9 +52,7 @@ impl Desk {
             outputs: Arc::clone(&self.outputs),
         };
         let running = match library::start(start) {
-            Ok((handle, task)) => {
-                Running::Works { handle: LibraryHandle { limits, ..handle }, task, settings }
-            }
+            Ok((handle, end)) => Running::Works { handle: LibraryHandle { limits, ..handle }, end, settings },
             Err(error) => {
                 let why = error.to_string();
                 let is_news = !matches!(self.libraries.get(&key), Some(Running::Stands { why: known, .. }) if *known == why);
@@ -68,11 +66,11 @@ impl Desk {
     }
 
     pub(super) async fn end_library(&mut self, key: LibraryKey) {
-        if let Some(Running::Works { handle, task, .. }) = self.libraries.remove(&key) {
+        if let Some(Running::Works { handle, end, .. }) = self.libraries.remove(&key) {
             handle.stop.store(true, Ordering::Relaxed);
             drop(handle);
             // It ends at its next look at the flag, and holds the lock of its index until then.
-            let _ = tokio::time::timeout(STOP_TIMEOUT, task).await;
+            let _ = tokio::time::timeout(STOP_TIMEOUT, end).await;
         }
     }
 

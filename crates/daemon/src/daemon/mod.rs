@@ -263,9 +263,9 @@ impl Desk {
         let Self { libraries, node, ending, tasks, contents, to_origins, exchange, .. } = self;
         let mut workers = Vec::new();
         for running in libraries.into_values() {
-            if let Running::Works { handle, task, .. } = running {
+            if let Running::Works { handle, end, .. } = running {
                 handle.stop.store(true, Ordering::Relaxed);
-                workers.push(task);
+                workers.push(end);
             }
         }
         ending.cancel();

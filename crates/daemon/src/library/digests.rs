@@ -35,20 +35,16 @@ fn for_index(digest: Digest) -> swarm_index::Digest {
 }
 
 impl DigestQueue {
-    /// Writes what was gathered.
+    /// Writes what was gathered. After an error it is still here.
     pub(crate) fn store(&self, book: &mut LibraryBook) -> Result<(), IndexError> {
         let mut gathered = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        if gathered.is_empty() {
+            return Ok(());
+        }
         // In the order of their table: each of its pages is written once.
         gathered.sort_unstable_by_key(|(hash, _)| *hash);
-        if gathered.is_empty() { Ok(()) } else { book.put_digests(&gathered) }
-    }
-
-    /// Writes what was gathered, if it is much.
-    pub(crate) fn store_many(&self, book: &mut LibraryBook) -> Result<(), IndexError> {
-        let count = self.0.lock().unwrap_or_else(PoisonError::into_inner).len();
-        if count < MANY { Ok(()) } else { self.store(book) }
+        book.put_digests(&gathered).inspect_err(|_| {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&gathered);
+        })
     }
 }
-
-/// Digests that are written together while a folder is looked at, 8 MB: they go to all pages of their table, so seldom is cheaper.
-const MANY: usize = 1 << 16;

@@ -104,8 +104,10 @@ impl Said {
         let (known, seen) = self.wanted.get_or_insert_with(|| (BTreeMap::new(), taken));
         *seen = taken.min(*seen);
         for (hash, len) in wanted {
-            if known.len() < WANTED_WAITING_MAX {
-                known.insert(hash, len);
+            if known.len() < WANTED_WAITING_MAX || known.contains_key(&hash) {
+                // A wish that is told again says no length.
+                let known = known.entry(hash).or_default();
+                *known = len.max(*known);
             }
         }
     }

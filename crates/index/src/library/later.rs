@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::LibraryBook;
 use crate::IndexError;
-use crate::differences::{CLOSE_EQUAL, has_base};
+use crate::differences::{close_equal, has_base};
 use crate::error::Fault;
 use crate::schema::ALL_OPEN;
 use crate::trees::is_all_open;
@@ -34,7 +34,7 @@ fn plan_part(db: &Connection, paths_max: usize) -> Result<bool, Fault> {
         db.execute(LEAVE_ALL, [])?;
         db.execute("DELETE FROM meta WHERE key = ?1", [ALL_OPEN])?;
     } else if has_more(db, LATER, 0)? {
-        db.execute(CLOSE_EQUAL, [])?;
+        close_equal(db)?;
         if meets(db)? {
             take_all(db)?;
             return Ok(false);
@@ -43,7 +43,7 @@ fn plan_part(db: &Connection, paths_max: usize) -> Result<bool, Fault> {
         if !has_more(db, OPEN, paths_max)? {
             return Ok(false);
         }
-        db.execute(CLOSE_EQUAL, [])?;
+        close_equal(db)?;
         if meets(db)? {
             return Ok(false);
         }

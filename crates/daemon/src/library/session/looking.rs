@@ -18,10 +18,10 @@ use crate::library::error::LibraryError;
 impl Session {
     /// Looks at the mounts, at these places or everywhere; everywhere after a look that was cut off.
     pub(crate) fn look(&mut self, places: Option<&[TreePath]>, thorough: bool) -> Result<(), LibraryError> {
-        self.overlay.recover().map_err(LibraryError::Mounts)?;
         let places = places.filter(|_| !self.is_half_seen);
         // Any error on the way leaves it so.
         self.is_half_seen = true;
+        self.overlay.recover().map_err(LibraryError::Mounts)?;
         let known = self.index.reader()?;
         match places {
             None => {
@@ -142,7 +142,8 @@ impl Observer for ToIndex<'_> {
     }
 
     fn remember(&mut self, batch: Vec<Observation>) -> Result<(), LibraryError> {
-        self.digests.store_many(self.book)?;
+        // Before the rows: what is known of a file is not read again.
+        self.digests.store(self.book)?;
         let steps = batch.into_iter().map(|seen| IndexStep::Observe(Side::Local, seen)).collect();
         Ok(self.index.apply(steps)?)
     }

@@ -147,8 +147,9 @@ impl Session {
             blobs: None,
             is_heard,
             is_cut_off: false,
-            is_half_seen: false,
-            part_paths_max: pass::part_paths_of_test().unwrap_or(pass::PART_PATHS_MAX),
+            // A look of the process before this one may have been cut off.
+            is_half_seen: true,
+            part_paths_max: crate::test_controls::part_paths().unwrap_or(pass::PART_PATHS_MAX),
         };
         session.open_blobs()?;
         Ok(session)

@@ -225,11 +225,6 @@ fn file_put(op: &Op) -> Option<ContentHash> {
     }
 }
 
-/// New paths of one plan, if a test sets it: nobody makes half a million files for one.
-pub(super) fn part_paths_of_test() -> Option<usize> {
-    std::env::var("SWARM_TEST_PART_PATHS").ok()?.parse().ok()
-}
-
 /// New paths of one plan: two groups of a run, so that one is staged while the other is performed. A path takes some 400 bytes in a plan, and
 /// as much again in a group.
 pub(super) const PART_PATHS_MAX: usize = 2 * swarm_sync::limits::GROUP_OPS_MAX;

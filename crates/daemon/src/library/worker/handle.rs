@@ -11,7 +11,7 @@ use swarm_core::manifest::SigningKey;
 use swarm_daemon_files::Limits;
 use swarm_files::NewFile;
 use swarm_mounts::MountKind;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Worker;
 use super::input::Input;
@@ -49,6 +49,13 @@ pub(crate) struct LibraryHandle {
     pub(crate) is_mirror: watch::Receiver<bool>,
 }
 
+impl LibraryHandle {
+    /// It is paused, by its settings or by the limits that hold now.
+    pub(crate) fn fetches_nothing(&self) -> bool {
+        self.is_paused || self.limits.down.is_some_and(|rate| rate.0 == 0)
+    }
+}
+
 /// A folder that contents are fetched into.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FetchedFolder {
@@ -67,7 +74,7 @@ pub(crate) struct Start {
 }
 
 /// Starts a library. The worker ends when its handle's inputs are closed and `stop` is set.
-pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHandle<()>), LibraryError> {
+pub(crate) fn start(start: Start) -> Result<(LibraryHandle, oneshot::Receiver<()>), LibraryError> {
     let stop = Arc::new(AtomicBool::new(false));
     let Start { settings, folder, key, authors, outputs } = start;
     let opening = Opening { settings, folder, key, stop: Arc::clone(&stop) };
@@ -135,8 +142,16 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
     };
     start_scrub(&worker);
     let runtime = tokio::runtime::Handle::current();
-    let task = tokio::task::spawn_blocking(move || worker.run(&runtime));
-    Ok((handle, task))
+    // A thread of its own: it works for as long as the library is kept, and those for blocking work are few.
+    let (ended, end) = oneshot::channel::<()>();
+    let spawned = std::thread::Builder::new().name("library".to_owned()).spawn(move || {
+        worker.run(&runtime);
+        // Its locks are free before anybody hears of the end.
+        drop(worker);
+        drop(ended);
+    });
+    spawned.map_err(LibraryError::state(&handle.index_path, "start a thread for"))?;
+    Ok((handle, end))
 }
 
 /// Files are read again in a thread of their own, so that reading them does not delay the worker.

@@ -192,7 +192,7 @@ impl Worker {
                 self.say(Output::Mirror(self.library, lacking, self.taken));
             }
             self.known.trouble = None;
-            self.known.is_scanned = true;
+            (self.known.is_scanned, self.known.is_part_left) = (true, false);
             return Ok(true);
         }
         if let Some(places) = &due.look {

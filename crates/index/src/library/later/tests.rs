@@ -1,7 +1,7 @@
 //! Which paths a plan has, where new ones are planned in parts.
 
 use swarm_sync::{
-    ContentHash, Entry, FileContent, Index, IndexStep, Kind, Observation, Side, Stamp, TreePath,
+    ContentHash, Entry, FileContent, FileId, Index, IndexStep, Kind, Observation, Side, Stamp, TreePath,
 };
 
 use crate::{LibraryBook, SqliteIndex};
@@ -131,6 +131,22 @@ fn what_waits_and_is_gone_or_is_another_by_then_is_planned_as_it_is() {
     world.see(Side::Local, "-c");
     world.see(Side::Remote, "d=2");
     assert_eq!(world.plan(2), "d e", "both have something at a path: nothing waits");
+}
+
+/// As after a folder was copied back: a file that moves from there is recognized by its number.
+#[test]
+fn the_base_has_the_numbers_of_files_as_they_are_now_while_others_wait() {
+    let mut world = World::new("o=1");
+    world.see(Side::Local, "a=1 b=1 c=1");
+    assert_eq!(world.plan(2), "a b ..");
+    let kind = Kind::File(FileContent { len: 1, hash: ContentHash::of(b"1"), executable: false });
+    let stamp = Stamp { id: Some(FileId { device: 1, inode: 77 }), changed_ns: 0 };
+    let entry = Some(Entry { kind, modified_ns: 0, stamp });
+    let seen = Observation { path: path("o"), entry };
+    world.index.apply(vec![IndexStep::Observe(Side::Local, seen)]).expect("applied");
+    assert_eq!(world.plan(2), "c");
+    let base = world.index.base(&path("o")).expect("it reads").expect("it was agreed on");
+    assert_eq!(base.ids.local.map(|id| id.inode), Some(77));
 }
 
 #[test]

@@ -26,27 +26,27 @@ export class Schedule {
 
   draw() {
     return h("div.setting.schedule", { key: "schedule", role: "group", "aria-labelledby": "schedule-label" },
-      h("div.setting-text", null, h("span.setting-label", { id: "schedule-label" }, t("schedule.title")), h("p.hint", null, t("schedule.text")), h("p.setting-key", null, h("code", null, "limits.schedule"))),
+      h("div.setting-text", null, h("span.setting-label", { id: "schedule-label" }, t("times.title")), h("p.hint", null, t("times.text")), h("p.setting-key", null, h("code", null, "limits.schedule"))),
       h("div.windows", null,
         this.windows.map((each, index) => this.window(each, index)),
-        h("button.button.small", { type: "button", onClick: () => this.edit(() => { this.windows.push({ from: "08:00", to: "18:00", days: DAYS.slice(0, 5) }); }) }, icon("plus"), t("schedule.add"))));
+        h("button.button.small", { type: "button", onClick: () => this.edit(() => { this.windows.push({ from: "08:00", to: "18:00", days: DAYS.slice(0, 5) }); }) }, icon("plus"), t("times.add"))));
   }
 
   /** @param {Window} window @param {number} index */
   window(window, index) {
-    const which = t("schedule.which", { n: index + 1 });
+    const which = t("times.which", { n: index + 1 });
     /** @param {"from" | "to" | "up" | "down"} key @param {Record<string, any>} props */
-    const input = (key, props) => h("label.window-field", null, h("span", null, t(`schedule.${key}`)),
-      h("input", { ...props, value: window[key] ?? "", autocomplete: "off", spellcheck: "false", "aria-label": `${which}: ${t(`schedule.${key}`)}`, onInput: (/** @type {InputEvent} */ event) => this.edit(() => { window[key] = /** @type {HTMLInputElement} */ (event.target).value; }) }));
+    const input = (key, props) => h("label.window-field", null, h("span", null, t(`times.${key}`)),
+      h("input", { ...props, value: window[key] ?? "", autocomplete: "off", spellcheck: "false", "aria-label": `${which}: ${t(`times.${key}`)}`, onInput: (/** @type {InputEvent} */ event) => this.edit(() => { window[key] = /** @type {HTMLInputElement} */ (event.target).value; }) }));
     return h("fieldset.window", null,
       h("legend.visually-hidden", null, which),
-      h("div.days", { role: "group", "aria-label": `${which}: ${t("schedule.days")}` }, DAYS.map((day, at) => {
+      h("div.days", { role: "group", "aria-label": `${which}: ${t("times.days")}` }, DAYS.map((day, at) => {
         const isOn = window.days?.includes(day) ?? true;
         return h("button", { type: "button", "aria-pressed": String(isOn), "aria-label": weekday(at, "long"), onClick: () => this.edit(() => { window.days = DAYS.filter((each) => (each === day ? !isOn : window.days?.includes(each) ?? true)); }) }, weekday(at, "short"));
       })),
       input("from", { type: "time", required: true }), input("to", { type: "time", required: true }),
-      input("down", { placeholder: t("schedule.usual") }), input("up", { placeholder: t("schedule.usual") }),
-      h("button.icon-button", { type: "button", "aria-label": t("schedule.remove", { which }), title: t("schedule.remove", { which }), onClick: () => this.edit(() => { this.windows.splice(index, 1); }) }, icon("trash")));
+      input("down", { placeholder: t("times.usual") }), input("up", { placeholder: t("times.usual") }),
+      h("button.icon-button", { type: "button", "aria-label": t("times.remove", { which }), title: t("times.remove", { which }), onClick: () => this.edit(() => { this.windows.splice(index, 1); }) }, icon("trash")));
   }
 
   /** @param {() => void} change */

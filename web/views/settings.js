@@ -147,8 +147,8 @@ function setting({ key, kind, example }, value, isAtRestart) {
 function holdsNow() {
   const { status } = state;
   if (!status || (status.limit_down === null && status.limit_up === null)) return null;
-  const shown = (/** @type {number | null} */ limit) => (limit === null ? t("schedule.no_limit") : limit === 0 ? t("schedule.paused") : rate(limit));
-  return h("p.hint.holds-now", { role: "status" }, t("schedule.now", { down: shown(status.limit_down), up: shown(status.limit_up) }));
+  const shown = (/** @type {number | null} */ limit) => (limit === null ? t("times.no_limit") : limit === 0 ? t("times.paused") : rate(limit));
+  return h("p.hint.holds-now", { role: "status" }, t("times.now", { down: shown(status.limit_down), up: shown(status.limit_up) }));
 }
 
 /** @param {string} key */

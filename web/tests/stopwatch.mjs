@@ -44,7 +44,7 @@ try {
   await trustPeer(a, addressOfB);
   await click(b, b.page.getByRole("button", { name: "Add peer" }));
   await trustPeer(b, addressOfA);
-  await b.page.waitForFunction(async () => (await (await fetch("/api/v1/status")).json()).peers.some((peer) => peer.libraries.length > 0), null, { timeout: 30_000, polling: 200 });
+  await b.page.locator(".subscribe .count").waitFor({ timeout: 30_000 });
   await click(b, b.page.getByRole("button", { name: "Subscribe" }).first());
   await b.page.fill("input[name=dir]", join(folder, "copy"));
   await b.page.screenshot({ path: `${SHOTS}/stopwatch-subscribe.png` });
@@ -63,6 +63,10 @@ try {
   assert.ok(a.clicks <= CLICKS_MAX && b.clicks <= CLICKS_MAX, `${a.clicks} and ${b.clicks} clicks`);
   assert.ok(took <= SECONDS_MAX, `${took} s`);
   for (const each of [a, b]) await each.browser.close();
+} catch (error) {
+  // What a failure looked like.
+  for (const each of machines) await each.page?.screenshot({ path: `${SHOTS}/stopwatch-failed-${each.space.at(-1)}.png` });
+  throw error;
 } finally {
   for (const each of machines) {
     each.child?.kill();

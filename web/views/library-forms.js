@@ -64,7 +64,7 @@ function linesOf(text) {
 }
 
 /** Libraries that peers have and this machine has not. @returns {[string, string][]} */
-function offeredByPeers() {
+export function offeredByPeers() {
   const own = new Set(state.status?.libraries.map((each) => each.guid));
   /** @type {Map<string, string>} */
   const offered = new Map();

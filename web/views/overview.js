@@ -8,7 +8,7 @@ import { said, t, tx } from "../parts/i18n.js";
 import { bar, empty, menu, need, pageHead, skeleton, statePill, tellLeft } from "../parts/pieces.js";
 import { can, fileHash, filesHash, state } from "../parts/state.js";
 import { approveHere } from "./held.js";
-import { addLibrary, editLibrary, subscribe } from "./library-forms.js";
+import { addLibrary, editLibrary, offeredByPeers, subscribe } from "./library-forms.js";
 import { addPeer, thisMachine } from "./peers.js";
 import { spanSeconds } from "../parts/spark.js";
 
@@ -28,7 +28,7 @@ function page(status) {
       title: t("nav.overview"),
       text: [t("overview.libraries", { n: status.libraries.length }), known.length > 0 && ` · ${t("overview.linked", { n: known.length, linked })}`],
       actions: can("libraries.manage") && status.libraries.length > 0 && [
-        h("button.button", { type: "button", onClick: subscribe }, icon("down"), t("overview.subscribe")),
+        subscribeButton(),
         h("button.button.primary", { type: "button", onClick: addLibrary }, icon("plus"), t("overview.add")),
       ],
     }),
@@ -44,9 +44,15 @@ function firstSteps() {
     icon: "library", title: t("overview.empty.title"), text: t("overview.empty.text"),
     action: can("libraries.manage") && h("div.actions", null,
       h("button.button.primary", { type: "button", onClick: addLibrary }, icon("plus"), t("overview.add")),
-      h("button.button", { type: "button", onClick: subscribe }, icon("down"), t("overview.subscribe")),
+      subscribeButton(),
       h("button.button", { type: "button", onClick: () => addPeer(), ...need("peers.manage") }, icon("peers"), t("peers.add"))),
   })];
+}
+
+/** With the number of libraries that peers have and this machine has not. */
+function subscribeButton() {
+  const offered = offeredByPeers().length;
+  return h("button.button.subscribe", { type: "button", onClick: subscribe }, icon("down"), t("overview.subscribe"), offered > 0 && h("span.count", null, String(offered)));
 }
 
 /** @typedef {{key: string, icon: string, tone: string, text: Child, detail?: Child, action?: Child}} Need */

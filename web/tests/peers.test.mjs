@@ -26,6 +26,7 @@ test("a machine of the local network is added once its key was shown, and is not
   const { page, wrong, close } = await open();
   await login(page, mock.address, "#/peers");
   const line = page.locator(".lan li", { hasText: "192.168.1.44:8000, [fd00::44]:8000" });
+  await line.waitFor();
   assert.equal(await page.locator(".lan li").count(), 3);
   assert.equal(await page.locator(".lan li", { hasText: "bob" }).getByRole("button").count(), 0, "who is a peer is not added again");
   await line.getByRole("button").click();

@@ -1,5 +1,6 @@
 //! A small disk: a tmpfs, where this user may mount one.
 
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -91,10 +92,12 @@ impl Drop for OddDisk {
     }
 }
 
-/// A disk of its own in an image, of which a test can damage what stands on it without the file system seeing a change.
+/// A disk of its own in an image, of which a test can damage what stands on it without the file system seeing a change. It keeps its device: under
+/// another number its files would be others.
 pub struct RottingDisk {
     at: PathBuf,
     image: PathBuf,
+    device: String,
 }
 
 impl RottingDisk {
@@ -104,8 +107,13 @@ impl RottingDisk {
         let image = at.with_extension("img");
         std::fs::create_dir_all(at).expect("a folder");
         std::fs::File::create(&image).and_then(|file| file.set_len(mib << 20)).expect("a file");
-        let disk = Self { at: at.to_owned(), image };
-        if disk.succeeds("mkfs.ext4", &["-q", "-F"], false) && disk.succeeds("mount", &["-o", "loop"], true) {
+        let disk = succeeds(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image))
+            .then(|| Command::new("losetup").args(["-f", "--show"]).arg(&image).output().ok())
+            .flatten()
+            .filter(|output| output.status.success())
+            .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+            .map(|device| Self { at: at.to_owned(), image, device });
+        if let Some(disk) = disk.filter(Self::is_mounted_now) {
             return Some(disk);
         }
         eprintln!("NOT RUN: this user may not mount an image, so nothing is known about disks that rot");
@@ -119,30 +127,34 @@ impl RottingDisk {
     /// Flips a bit of every block that holds these bytes, which begin a block: one may be left of a file that was removed. Nothing on the disk may
     /// be open.
     pub fn rot(&self, bytes: &[u8]) {
-        let status = Command::new("umount").arg(&self.at).status();
-        assert!(status.is_ok_and(|status| status.success()), "nothing is open on the disk");
+        assert!(succeeds(Command::new("umount").arg(&self.at)), "nothing is open on the disk");
+        // All is in the image then, and nothing of it is remembered beside.
+        assert!(succeeds(Command::new("blockdev").arg("--flushbufs").arg(&self.device)), "it is a disk");
         let mut image = std::fs::read(&self.image).expect("a file");
         let blocks = image.chunks_mut(bytes.len().min(BLOCK_LEN)).filter(|block| bytes.starts_with(block));
         let rotten = blocks.map(|block| block[7] ^= 1).count();
         assert!(rotten > 0, "they are on the disk");
-        std::fs::write(&self.image, image).expect("a file");
-        assert!(self.succeeds("mount", &["-o", "loop"], true), "it was mounted before");
+        // In place: the device has the image open.
+        let file = std::fs::File::options().write(true).open(&self.image).expect("a file");
+        file.write_all_at(&image, 0).and_then(|()| file.sync_all()).expect("a file");
+        assert!(succeeds(Command::new("blockdev").arg("--flushbufs").arg(&self.device)), "it is a disk");
+        assert!(self.is_mounted_now(), "it was mounted before");
     }
 
-    fn succeeds(&self, program: &str, args: &[&str], is_mount: bool) -> bool {
-        let mut command = Command::new(program);
-        command.args(args).arg(&self.image);
-        if is_mount {
-            command.arg(&self.at);
-        }
-        command.output().is_ok_and(|output| output.status.success())
+    fn is_mounted_now(&self) -> bool {
+        succeeds(Command::new("mount").arg(&self.device).arg(&self.at))
     }
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
 }
 
 impl Drop for RottingDisk {
     fn drop(&mut self) {
-        // A lazy unmount: a process that the test is about to kill may still use it.
+        // A lazy unmount: a process that the test is about to kill may still use it. The device goes with its last use.
         let _ = Command::new("umount").arg("-l").arg(&self.at).status();
+        let _ = Command::new("losetup").args(["-d", &self.device]).status();
     }
 }
 

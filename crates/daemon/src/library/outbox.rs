@@ -192,6 +192,16 @@ mod tests {
         assert_eq!(taken, [Output::NeedsTarget(library(1))]);
     }
 
+    /// A wish that is told again names no length.
+    #[tokio::test]
+    async fn the_length_of_a_wish_stays_known() {
+        let outbox = Outbox::default();
+        let wish = |len| Output::Wanted(library(1), BTreeMap::from([(ContentHash([1; 32]), len)]), 7);
+        outbox.put(wish(40));
+        outbox.put(wish(0));
+        assert_eq!(outbox.next().await, [wish(40)]);
+    }
+
     #[tokio::test]
     async fn wishes_that_nobody_takes_are_bounded() {
         let outbox = Outbox::default();

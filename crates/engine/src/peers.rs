@@ -238,7 +238,7 @@ impl PeerBook {
     /// It was of use: the next failure is its first.
     pub(super) fn on_useful(&mut self, node: NodeId) {
         if let Some(peer) = self.peers.get_mut(&node) {
-            peer.failures = 0;
+            (peer.failures, peer.is_announced) = (0, false);
         }
     }
 
@@ -267,7 +267,7 @@ impl PeerBook {
         }
     }
 
-    /// No use trying again, unless something is pushed to it: that goes on.
+    /// No use trying again, unless something is pushed to it: that goes on. Once more if it said that it has what it refuses.
     pub(super) fn on_refused(&mut self, now: Instant, node: NodeId, refusal: &Refusal, rng: &mut Rng) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
         if matches!(peer.standing, Standing::Banned(_)) {
@@ -276,7 +276,7 @@ impl PeerBook {
         if peer.has_pushes() && matches!(peer.standing, Standing::Linked) {
             return;
         }
-        if peer.has_pushes() {
+        if std::mem::take(&mut peer.is_announced) || peer.has_pushes() {
             peer.back_off(now, Some(&refusal.words), rng);
         } else {
             peer.last_failure = Some(refusal.words.clone());
@@ -294,9 +294,11 @@ impl PeerBook {
         }
     }
 
-    /// A node says that it is there and has what it is dialed for: it is due, whatever it refused and however often it was away.
+    /// A node says that it is there and has what it is dialed for: it is due, whatever it refused and however often it was away. What it refuses
+    /// next it may have refused before it said so: the two come over links of their own.
     pub(super) fn forgive(&mut self, now: Instant, node: NodeId) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
+        peer.is_announced = matches!(peer.standing, Standing::Linked | Standing::Dialing);
         let is_held_up = matches!(peer.standing, Standing::Waiting(_) | Standing::Refused(_));
         if is_held_up && !peer.addresses.is_empty() {
             (peer.failures, peer.standing) = (0, Standing::Waiting(now));

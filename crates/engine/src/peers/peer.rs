@@ -27,6 +27,8 @@ pub(crate) struct Peer {
     pub(super) meetings: u32,
     /// Another peer told of it, and it was not linked yet.
     pub(super) is_on_trial: bool,
+    /// It said that it has what it is dialed for, and has given nothing since: a refusal may be older than that word.
+    pub(super) is_announced: bool,
     /// What it was worth at this run, and before.
     pub(crate) totals: PeerTotals,
     pub(super) past: Reputation,

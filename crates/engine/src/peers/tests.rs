@@ -75,6 +75,33 @@ fn whoever_refused_or_was_away_is_due_once_it_says_that_it_has_the_content() {
 }
 
 #[test]
+fn a_refusal_that_overtakes_or_follows_the_word_that_a_node_has_the_content_is_not_the_last() {
+    let refusal = Refusal::new(RefusalCause::NotHere, "not here");
+    let (mut book, mut rng) = (book(), Rng::seeded(1));
+    let is_due = |book: &mut PeerBook| book.pop_due(Instant::ZERO + BACKOFF_MAX, |_, _| true).is_some();
+    assert!(is_due(&mut book));
+    book.on_linked(NODE);
+    book.forgive(Instant::ZERO, NODE);
+    let refuse = |book: &mut PeerBook, rng: &mut Rng| {
+        book.on_refused(Instant::ZERO, NODE, &refusal, rng);
+        book.on_unlinked(Instant::ZERO, NODE, (BACKOFF_MIN, None), rng);
+    };
+    refuse(&mut book, &mut rng);
+    assert!(is_due(&mut book), "it refused before it said so");
+    book.on_linked(NODE);
+    refuse(&mut book, &mut rng);
+    assert!(!is_due(&mut book), "it refuses still");
+    // What it gave is proof enough: what it refuses after that it has no more.
+    book.forgive(Instant::ZERO, NODE);
+    assert!(is_due(&mut book));
+    book.on_linked(NODE);
+    book.forgive(Instant::ZERO, NODE);
+    book.on_useful(NODE);
+    refuse(&mut book, &mut rng);
+    assert!(!is_due(&mut book));
+}
+
+#[test]
 fn whoever_refused_is_tried_again_for_another_content_and_not_for_the_same() {
     let there = || vec![address("127.0.0.1:1")];
     let other = ContentId::from_bytes([3; 32]);

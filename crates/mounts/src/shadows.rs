@@ -322,5 +322,5 @@ fn is_as_known(found: &Found, was: &Entry) -> bool {
         (FoundKind::Symlink { target }, Kind::Symlink { target: known }) => target == known,
         (FoundKind::File { .. } | FoundKind::Symlink { .. } | FoundKind::Folder, _) => false,
     };
-    is_same_kind && found.modified_ns == was.modified_ns && found.stamp == was.stamp
+    is_same_kind && found.modified_ns == was.modified_ns && found.stamp.tells_same_bytes(&was.stamp)
 }

@@ -53,6 +53,15 @@ pub struct Stamp {
     pub changed_ns: i64,
 }
 
+impl Stamp {
+    /// Whether both are of the same file and it did not change in between. The number of its device says nothing: a disk has another one after a
+    /// restart, or when it is plugged in again.
+    pub fn tells_same_bytes(&self, other: &Self) -> bool {
+        let inode = |stamp: &Self| stamp.id.map(|id| id.inode);
+        self.changed_ns == other.changed_ns && inode(self) == inode(other)
+    }
+}
+
 /// An entry of a tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {

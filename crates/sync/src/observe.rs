@@ -157,8 +157,14 @@ impl<O: Observer> Work<'_, O> {
             FoundKind::Folder => Kind::Folder,
             FoundKind::Symlink { target } => Kind::Symlink { target: target.clone() },
             FoundKind::File { len, .. } => {
-                if !thorough && known.as_ref().is_some_and(|known| is_as_known(&found, known)) {
-                    return Ok(());
+                if let Some(known) = known.filter(|known| !thorough && is_as_known(&found, known)) {
+                    // What rotted on a disk under another number is no edit: the file is not read for that.
+                    let entry = Entry { stamp: found.stamp, ..known };
+                    return if known.stamp == found.stamp {
+                        Ok(())
+                    } else {
+                        self.note(found.path, Some(entry))
+                    };
                 }
                 self.files_len += len;
                 self.files.push(found);
@@ -235,7 +241,7 @@ fn is_as_known(found: &Found, known: &Entry) -> bool {
     content.len == *len
         && content.executable == *executable
         && known.modified_ns == found.modified_ns
-        && known.stamp == found.stamp
+        && known.stamp.tells_same_bytes(&found.stamp)
 }
 
 /// Entries between two reports of how far it is.
@@ -252,7 +258,7 @@ mod tests {
     use expect_test::{Expect, expect};
 
     use super::*;
-    use crate::{BlindWhy, ContentHash, FileContent, Stamp};
+    use crate::{BlindWhy, ContentHash, FileContent, FileId, Stamp};
 
     /// Answers with bytes of the length that was found, and writes down what it is told.
     struct Notes {
@@ -301,8 +307,10 @@ mod tests {
         TreePath::new(text).expect("a path")
     }
 
-    /// `d/`, `f=3` (a file of that length), `x=3*` (an executable one), `?d` (blind).
+    /// `d/`, `f=3` (a file of that length), `x=3*` (an executable one), `?d` (blind); `f=3@2` (file 1 of device 2).
     fn seen(text: &str) -> Seen {
+        let (text, device) = text.split_once('@').map_or((text, None), |(text, device)| (text, Some(device)));
+        let id = device.map(|device| FileId { device: device.parse().expect("a number"), inode: 1 });
         if let Some(place) = text.strip_prefix('?') {
             return Seen::Blind(Blind { path: path(place), why: BlindWhy::Special });
         }
@@ -314,7 +322,7 @@ mod tests {
             }
             None => (text.trim_end_matches('/'), FoundKind::Folder),
         };
-        Seen::Entry(Found { path: path(place), kind, modified_ns: 0, stamp: Stamp::default() })
+        Seen::Entry(Found { path: path(place), kind, modified_ns: 0, stamp: Stamp { id, changed_ns: 0 } })
     }
 
     fn entry_of(found: &Found) -> Entry {
@@ -354,6 +362,17 @@ mod tests {
             true,
             expect![[r#"read ["b", "d/new"], seen ["b", "d/new"], blind 0"#]],
         );
+    }
+
+    #[test]
+    fn a_file_on_a_disk_under_another_number_is_noted_anew_and_not_read() {
+        check(
+            "a=1@1 b=2@1 c=3@1",
+            "a=1@2 b=9@2 c=3@1",
+            true,
+            expect![[r#"read ["b"], seen ["a", "b"], blind 0"#]],
+        );
+        check("a=1@1", "a=1", true, expect![[r#"read ["a"], seen ["a"], blind 0"#]]);
     }
 
     #[test]

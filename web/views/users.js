@@ -113,7 +113,7 @@ class Users {
       title: t("users.accept.title", { user: plainName(proposed.name) }), action: t("users.accept"),
       fields: () => [h("p", null, t("users.accept.text", { role: t(`role.${proposed.role}`) })),
         field({ label: t("setup.password"), name: "password", type: "password", autocomplete: "new-password", required: true, focus: true, minlength: "8", hint: t("setup.password.hint") })],
-      submit: ({ password }) => post(`users/proposed/${encodeURIComponent(proposed.name)}`, { accept: true, password }),
+      submit: ({ password }) => post(`users/proposed/${encodeURIComponent(proposed.name)}`, { accept: true, role: proposed.role, password }),
     });
     if (done) this.changed(t("users.accept.done", { user: plainName(proposed.name) }));
   }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use swarm_core::base::Category;
 use swarm_daemon::{Asker, LibraryFiles, OpenFiles, Reply, Request, Status};
-use swarm_daemon_files::{DaemonFolder, EditError, Reloaded};
+use swarm_daemon_files::{DaemonFolder, Reloaded, Role};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -188,13 +188,22 @@ impl App {
         }
     }
 
-    /// Changes a file of the daemon's folder; the daemon takes it over within a second.
-    pub(crate) async fn edit_files(
+    /// Changes a file of the daemon's folder, if the caller may still do what it might when its request began; the daemon takes it over within a
+    /// second.
+    pub(crate) async fn edit_files<E: Into<Problem>>(
         &self,
-        edit: impl FnOnce(&mut DaemonFolder) -> Result<Reloaded, EditError> + Send + 'static,
+        caller: &crate::auth::Caller,
+        edit: impl FnOnce(&mut DaemonFolder) -> Result<Reloaded, E> + Send + 'static,
     ) -> Answer<()> {
+        let (files, caller) = (Arc::clone(&self.files), caller.clone());
+        blocking(move || files.edit(|| caller.check_as_before(&files), edit)).await?
+    }
+
+    /// Makes the first admin.
+    pub(crate) async fn add_first_admin(&self, name: String, proof: String) -> Answer<()> {
         let files = Arc::clone(&self.files);
-        Ok(blocking(move || files.edit(edit)).await??)
+        let add = move |folder: &mut DaemonFolder| folder.add_user(&name, &proof, Some(Role::Admin));
+        blocking(move || files.edit(|| Ok(()), add)).await?
     }
 
     /// Gives a user another password.

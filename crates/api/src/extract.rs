@@ -1,4 +1,7 @@
-//! What handlers take from a request. Invariant: what cannot be read is a problem as any other; no handler waits for a body without end.
+//! What handlers take from a request. Invariant: what cannot be read is a problem as any other; no handler waits for a body without end, nor does what
+//! a body asks for whose sender may not do it any more when it has come.
+
+use std::sync::Arc;
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -6,19 +9,26 @@ use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
+use crate::app::App;
+use crate::auth::Caller;
 use crate::limits::BODY_TIMEOUT;
 use crate::problem::Problem;
 
-/// A body in JSON, which came in time.
+/// A body in JSON, which came in time, and whose sender may do now what it might before.
 pub(crate) struct Given<T>(pub(crate) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Given<T> {
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Given<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let read = axum::Json::<T>::from_request(request, state);
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        let caller = request.extensions().get::<Caller>().cloned();
+        let read = axum::Json::<T>::from_request(request, app);
         match tokio::time::timeout(BODY_TIMEOUT, read).await {
-            Ok(read) => read.map(|axum::Json(value)| Self(value)).map_err(Problem::from),
+            Ok(Ok(axum::Json(value))) => {
+                caller.map_or(Ok(()), |caller| caller.check_as_before(&app.files))?;
+                Ok(Self(value))
+            }
+            Ok(Err(rejection)) => Err(Problem::from(rejection)),
             Err(_) => {
                 let message = "the body of the request did not come in time: send it at once";
                 Err(Problem::new(StatusCode::REQUEST_TIMEOUT, message))

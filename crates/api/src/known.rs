@@ -15,6 +15,7 @@ use crate::clock;
 use crate::error::ApiError;
 use crate::links::Links;
 use crate::private_file;
+use crate::problem::{Answer, Problem};
 
 /// The files, and what holds by them.
 pub(crate) struct Files {
@@ -151,16 +152,19 @@ impl Files {
         read(&folder)
     }
 
-    /// Changes the files. What came of an edit that failed halfway holds, too.
-    pub(crate) fn edit(
+    /// Changes the files, if that is right by what they say at that moment. What came of an edit that failed halfway holds, too.
+    pub(crate) fn edit<E: Into<Problem>>(
         &self,
-        edit: impl FnOnce(&mut DaemonFolder) -> Result<Reloaded, EditError>,
-    ) -> Result<(), EditError> {
+        is_right: impl FnOnce() -> Answer<()>,
+        edit: impl FnOnce(&mut DaemonFolder) -> Result<Reloaded, E>,
+    ) -> Answer<()> {
         let mut folder = lock(&self.folder);
         folder.reload();
+        self.publish(&folder, None);
+        is_right()?;
         let edited = edit(&mut folder).map(|_| ());
         self.publish(&folder, None);
-        edited
+        edited.map_err(Into::into)
     }
 
     /// Gives a user another password, who keeps the session that this was asked in, and the links.
@@ -227,7 +231,7 @@ impl Known {
     fn of(folder: &DaemonFolder) -> Self {
         let users = folder.users().iter().filter_map(|user| {
             let Proof::Hash(proof) = &user.proof else { return None };
-            let roles = Roles { node: user.role, libraries: user.libraries.clone() };
+            let roles = Roles { node: user.role, libraries: folder.roles_in_libraries(user) };
             Some((user.user.clone(), KnownUser { proof: proof.clone(), roles }))
         });
         let own = folder.libraries().iter().filter(|library| !library.is_sealed);
@@ -275,6 +279,7 @@ pub(crate) mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::auth::Caller;
     use crate::links::NewLink;
 
     pub(crate) fn write(folder: &Path, users: &[&str]) {
@@ -328,7 +333,7 @@ pub(crate) mod tests {
         // An edit counts once it has come to rest.
         check(&|files| (0..10).for_each(|_| files.look()));
         check(&|files| files.read(|_| ()));
-        check(&|files| drop(files.edit(|folder| folder.remove_user("nobody"))));
+        check(&|files| drop(files.edit(|| Ok(()), |folder| folder.remove_user("nobody"))));
     }
 
     #[test]
@@ -387,11 +392,32 @@ pub(crate) mod tests {
     fn an_edit_that_fails_halfway_holds_as_far_as_it_came() {
         let folder = tempfile::tempdir().expect("a folder");
         let files = files(folder.path(), &["anna", "ben"]);
-        let edited = files.edit(|folder| {
-            folder.remove_user("ben")?;
-            folder.remove_user("nobody")
-        });
+        let edited = files.edit(
+            || Ok(()),
+            |folder| {
+                folder.remove_user("ben")?;
+                folder.remove_user("nobody")
+            },
+        );
         assert!(edited.is_err() && files.user("ben").is_none());
+    }
+
+    #[test]
+    fn what_is_not_right_any_more_by_the_files_is_not_edited() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = files(folder.path(), &["anna", "ben"]);
+        let roles = Roles { node: Some(swarm_daemon_files::Role::Editor), ..Roles::default() };
+        let ben = Caller::by_basic("ben", roles, "$argon2id$x");
+        let edit = || files.edit(|| ben.check_as_before(&files), |folder| folder.remove_user("anna"));
+        // What somebody wrote by hand a moment ago counts, too.
+        write(folder.path(), &["anna"]);
+        assert!(edit().is_err() && files.user("anna").is_some());
+        write(folder.path(), &["anna", "ben"]);
+        let demoted = |folder: &mut DaemonFolder| folder.set_user_role("ben", None);
+        files.edit(|| Ok(()), demoted).expect("a place");
+        assert!(edit().is_err() && files.user("anna").is_some());
+        write(folder.path(), &["anna", "ben"]);
+        assert!(edit().is_ok() && files.user("anna").is_none());
     }
 
     #[test]

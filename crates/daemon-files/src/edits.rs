@@ -200,17 +200,34 @@ impl DaemonFolder {
         })
     }
 
-    /// Sets what a user may do in one library, by name or GUID; `None` takes the entry out.
+    /// Sets what a user may do in one library, by name or GUID; `None` takes the entry out. It is written by the GUID: a library may be called
+    /// something else tomorrow.
+    ///
+    /// # Errors
+    /// [`EditError::Missing`] if this node has no such library.
     pub fn set_user_role_in(
         &mut self,
         user: &str,
         library: &str,
         role: Option<Role>,
     ) -> Result<Reloaded, EditError> {
+        let names = self.library_names();
+        let found = names.get_key_value(library).or_else(|| names.iter().find(|(_, name)| *name == library));
         self.edit(FileName::Users, |json| {
             let user = user_in(json, user)?;
             let mut roles = user.get("libraries").cloned().unwrap_or_else(|| Json::object::<&str>([]));
-            set_or_remove(&mut roles, library, role.map(|role| role.as_str().into()));
+            match (found, role) {
+                (Some((guid, name)), role) => {
+                    roles.remove(name);
+                    set_or_remove(&mut roles, guid, role.map(|role| role.as_str().into()));
+                }
+                // That of a library which is here no more.
+                (None, None) => drop(roles.remove(library)),
+                (None, Some(_)) => {
+                    let what = format!("library {library:?}");
+                    return Err(EditError::Missing { file: FileName::Libraries, what });
+                }
+            }
             user.set("libraries", roles);
             Ok(())
         })

@@ -4,19 +4,46 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{DaemonFolder, Library, Subscription};
+use crate::{DaemonFolder, Library, Role, Subscription, User};
 
 impl DaemonFolder {
     /// The names of all libraries, by GUID.
     pub fn library_names(&self) -> BTreeMap<String, String> {
         let own = |library: &Library| (library.guid.to_string(), library.name.clone());
-        let followed = |followed: &Subscription| {
-            let name = followed.local_sync_dir.file_name().map(|name| name.to_string_lossy().into_owned());
-            (followed.guid.to_string(), name.unwrap_or_else(|| followed.guid.to_string()))
-        };
         let own = self.libraries().iter().map(own).collect();
-        told_apart(own, self.subscriptions().iter().map(followed).collect())
+        told_apart(own, self.subscriptions().iter().map(folder_name).collect())
     }
+
+    /// What a user may do in single libraries, by GUID. An entry that names a library by a folder of which there are several now was meant for one of
+    /// them: it takes rights in each, and gives none. Entries that name no library of this node stay as they are.
+    pub fn roles_in_libraries(&self, user: &User) -> BTreeMap<String, Role> {
+        let names = self.library_names();
+        let mut roles = BTreeMap::new();
+        for (library, role) in &user.libraries {
+            if let Some((guid, _)) = names.iter().find(|(_, name)| *name == library) {
+                roles.insert(guid.clone(), *role);
+                continue;
+            }
+            let followed = self.subscriptions().iter().map(folder_name);
+            let meant: Vec<String> =
+                followed.filter(|(_, name)| name == library).map(|(guid, _)| guid).collect();
+            if names.contains_key(library) || meant.is_empty() {
+                roles.insert(library.clone(), *role);
+            } else if let Some(of_node) = user.role {
+                roles.extend(meant.into_iter().map(|guid| (guid, of_node.min(*role))));
+            }
+        }
+        // By its GUID, a library is meant whatever it is called.
+        let by_guid = user.libraries.iter().filter(|(library, _)| names.contains_key(*library));
+        roles.extend(by_guid.map(|(guid, role)| (guid.clone(), *role)));
+        roles
+    }
+}
+
+/// The GUID of a library that is followed, and the name of its folder.
+fn folder_name(followed: &Subscription) -> (String, String) {
+    let name = followed.local_sync_dir.file_name().map(|name| name.to_string_lossy().into_owned());
+    (followed.guid.to_string(), name.unwrap_or_else(|| followed.guid.to_string()))
 }
 
 /// Names by GUID, told apart.

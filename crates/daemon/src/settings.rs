@@ -50,13 +50,11 @@ impl Settings {
         let authors = trusted.chain([me]).collect();
         let users = folder.users().iter().filter_map(|user| {
             let Proof::Hash(hash) = &user.proof else { return None };
-            let of_library = |(name, role): (&String, &FileRole)| {
-                let by_guid = libraries.values().find(|settings| settings.guid.as_str() == name);
-                let settings =
-                    by_guid.or_else(|| libraries.values().find(|settings| settings.name == *name))?;
-                Some((settings.guid.key(), role_of(*role)))
+            let of_library = |(guid, role): (String, FileRole)| {
+                let settings = libraries.values().find(|settings| settings.guid.as_str() == guid)?;
+                Some((settings.guid.key(), role_of(role)))
             };
-            let of_libraries = user.libraries.iter().filter_map(of_library).collect();
+            let of_libraries = folder.roles_in_libraries(user).into_iter().filter_map(of_library).collect();
             let rule = UserRule { hash: hash.clone(), role: user.role.map(role_of), libraries: of_libraries };
             Some((user.user.clone(), rule))
         });

@@ -10,7 +10,7 @@ use super::super::password;
 use super::{files, odd};
 use std::collections::BTreeMap;
 use std::path::Path;
-use swarm_core::base::Category;
+use swarm_core::base::{Category, Shown};
 use swarm_daemon::{ProposedUser, Reply, Request};
 use swarm_daemon_files::Role;
 
@@ -56,6 +56,15 @@ fn accept(of: &UserArgs, password_file: Option<&Path>, global: &Global) -> Resul
     };
     let roles = [Role::Admin, Role::Editor, Role::Viewer, Role::Mirror];
     let role = roles.into_iter().find(|role| role.as_str() == user.role);
+    if role == Some(Role::Admin) {
+        let message = format!(
+            "{} proposes `{}` as an admin, who could do everything here: `swarm user add {} --role admin` if that is right",
+            Shown(&user.by),
+            of.name,
+            of.name
+        );
+        return Err(Failure::new(Category::Usage, message));
+    }
     let hash = hash(password_file)?;
     files(&of.folder, global)?.add_user(&of.name, &hash, role)?;
     Ok(())

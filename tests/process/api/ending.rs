@@ -90,24 +90,64 @@ fn an_upload_ends_with_its_user_or_role_and_leaves_nothing() {
         stream.write_all(&[0; 1_000_000]).expect("it is taken");
         stream
     };
-    let refused = |mut stream: TcpStream| {
-        let mut told = Vec::new();
-        stream.read_to_end(&mut told).expect("an answer");
-        String::from_utf8_lossy(&told).split(' ').nth(1).unwrap_or_default().to_owned()
-    };
     let stream = begin("one.bin");
     site.team.until("it comes", || leftovers() == 1);
     let role = json!({"role": "viewer"});
     site.ask_as("adam", Ask::new("PATCH", "/api/v1/users/edith").json(&role)).expect(204);
-    assert_eq!(refused(stream), "403");
+    assert_eq!(status(stream), "403");
     site.ask_as("adam", Ask::new("PATCH", "/api/v1/users/edith").json(&json!({"role": "editor"})))
         .expect(204);
     let stream = begin("two.bin");
     site.team.until("it comes", || leftovers() == 1);
     take_out(&site, "edith");
-    assert_eq!(refused(stream), "401");
+    assert_eq!(status(stream), "401");
     site.team.until("nothing is left", || leftovers() == 0);
     assert!(!site.team.is_there("a/lib/one.bin") && !site.team.is_there("a/lib/two.bin"));
+}
+
+/// The rest of an answer, and its status.
+fn status(mut stream: TcpStream) -> String {
+    let mut told = Vec::new();
+    stream.read_to_end(&mut told).expect("an answer");
+    String::from_utf8_lossy(&told).split(' ').nth(1).unwrap_or_default().to_owned()
+}
+
+/// Begins a request whose body is read by now, but for its last byte.
+fn held_back(site: &Site, user: &str, head: &str, body: &Value) -> (TcpStream, u8) {
+    let mut stream = begun(site, Some(user), head);
+    let mut body = body.to_string().into_bytes();
+    let last = body.pop().expect("a body");
+    let len = body.len() + 1;
+    let fields =
+        format!("content-type: application/json\r\ncontent-length: {len}\r\nexpect: 100-continue\r\n\r\n");
+    stream.write_all(fields.as_bytes()).expect("it listens");
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).expect("an answer");
+    assert_eq!(std::str::from_utf8(&go_on), Ok("HTTP/1.1 100 Continue\r\n\r\n"));
+    stream.write_all(&body).expect("it reads");
+    (stream, last)
+}
+
+#[test]
+fn a_request_whose_body_comes_after_its_user_or_role_went_does_nothing() {
+    let site = Site::new();
+    site.put("a.txt", "one");
+    let lock = json!({"path": "a.txt", "seconds": 60, "why": "mine"});
+    let head = format!("POST /api/v1/libraries/{GUID}/locks");
+    let ends = |change: &dyn Fn(), expected: &str| {
+        let (mut stream, last) = held_back(&site, "edith", &head, &lock);
+        change();
+        stream.write_all(&[last]).expect("it reads");
+        assert_eq!(status(stream), expected);
+    };
+    let change = |role: &str| {
+        let ask = Ask::new("PATCH", "/api/v1/users/edith").json(&json!({"role": role}));
+        site.ask_as("adam", ask).expect(204);
+    };
+    ends(&|| (), "204");
+    ends(&|| change("viewer"), "403");
+    change("editor");
+    ends(&|| take_out(&site, "edith"), "401");
 }
 
 /// Somebody may get a long version over a slow line.

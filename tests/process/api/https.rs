@@ -58,11 +58,22 @@ fn a_browser_of_another_machine_is_sent_to_https() {
     site.start('a');
     site.until_users(5);
     let address = SocketAddr::new(outside, site.address().port());
-    let ask = Ask::get("/status?a=b").basic("adam", &password_of("adam"));
-    let told = ask.over_http(address).expect(308);
+    let told = Ask::get("/status?a=b").over_http(address).expect(308);
     assert_eq!(told.header("location"), format!("https://{address}/status?a=b"));
-    let post = Ask::post("/login", &credentials("adam")).over_http(address).expect(308);
-    assert_eq!(post.header("set-cookie"), "");
+    // A program whose password everybody could read just now is to notice.
+    let ask = Ask::get("/status?a=b").basic("adam", &password_of("adam"));
+    for told in [
+        ask.over_http(address),
+        Ask::post("/login", &credentials("adam")).over_http(address),
+        Ask::get("/link/token").over_http(address),
+        Ask::get("/").with("cookie", "swarm_session_x=y").over_http(address),
+    ] {
+        assert_eq!(
+            (told.status, told.header("location"), told.header("set-cookie")),
+            (403, "", ""),
+            "{told:?}"
+        );
+    }
     // A name that could lead elsewhere is no reason to send anybody there.
     let evil = Ask::get("/").with("host", "evil.example/\\x").over_http(address);
     assert_eq!((evil.status, evil.header("location")), (400, ""), "{evil:?}");

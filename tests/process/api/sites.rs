@@ -54,6 +54,12 @@ fn a_page_of_another_site_changes_nothing() {
     check(&[("origin", "http://127.0.0.1:1")], 403);
     check(&[("sec-fetch-site", "cross-site")], 403);
     check(&[("sec-fetch-site", "same-site")], 403);
+    // What came without TLS, anybody on the way may have written.
+    check(&[("origin", &own.replacen("http:", "https:", 1))], 403);
+    // Another program of this machine has the same cookies: it ends no session either.
+    let logout = browser.asks(Ask::get("/logout").with("sec-fetch-site", "same-site"));
+    site.ask(&logout).expect(403);
+    site.ask(&browser.asks(Ask::get("/api/v1/me"))).expect(200);
     let login = Ask::post("/login", &super::credentials("adam")).with("origin", "https://evil.example");
     site.ask(&login).expect(403);
 }

@@ -72,6 +72,16 @@ impl Caller {
         user.map(|user| Self { roles: user.roles, ..self.clone() })
     }
 
+    /// Goes on only while the user may do what it might when the request came: what a body brings later is as good as its first byte.
+    pub(crate) fn check_as_before(&self, files: &Files) -> Answer<()> {
+        let now = self.again(files).ok_or_else(ended)?;
+        if now.roles == self.roles {
+            return Ok(());
+        }
+        let message = "what you may do here was changed while the request came: send it again";
+        Err(Problem::new(StatusCode::FORBIDDEN, message))
+    }
+
     /// Stands for the password of the user.
     pub(crate) fn mark(&self) -> String {
         mark_of(&self.proof)
@@ -132,6 +142,8 @@ impl FromRequestParts<Arc<App>> for Caller {
         {
             asker.is_admin();
         }
+        // Whatever reads the body asks it again.
+        parts.extensions.insert(caller.clone());
         Ok(caller)
     }
 }

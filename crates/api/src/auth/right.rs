@@ -156,7 +156,7 @@ pub(crate) mod tests {
         let lasting = of_ben(folder.path());
         assert!(lasting.check_now().is_ok());
         let role = |role| {
-            lasting.files.edit(|folder| folder.set_user_role("ben", Some(role))).expect("a place");
+            lasting.files.edit(|| Ok(()), |folder| folder.set_user_role("ben", Some(role))).expect("a place");
         };
         role(Role::Viewer);
         assert!(lasting.check_now().is_err(), "a viewer does not write");

@@ -114,7 +114,7 @@ fn add<W: Write>(
 ) -> io::Result<bool> {
     let Ok(path) = TreePath::new(path) else { return Ok(false) };
     let Ok(file) = files.open(&path, &OpenFiles::default()) else { return Ok(false) };
-    zip.start_file(name, options().large_file(file.len() >= u64::from(u32::MAX)))?;
+    zip.start_file(plain_name(name), options().large_file(file.len() >= u64::from(u32::MAX)))?;
     let (mut at, mut block) = (0, vec![0; BLOCK_LEN]);
     while at < file.len() {
         let read = file.read(at, &mut block).map_err(io::Error::other)?;
@@ -125,6 +125,14 @@ fn add<W: Write>(
         at += read as u64;
     }
     Ok(true)
+}
+
+/// A name in a ZIP that every system takes for what it is: one that has another meaning on some of them (`..\\a` leads out of the folder on Windows)
+/// stands with `_` there.
+fn plain_name(name: &str) -> String {
+    let plain =
+        |letter: char| if letter.is_control() || "\\:*?\"<>|".contains(letter) { '_' } else { letter };
+    name.chars().map(plain).collect()
 }
 
 fn options() -> SimpleFileOptions {
@@ -152,5 +160,18 @@ impl Write for Sent<'_> {
         }
         let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK_LEN));
         self.sending.send_blocking(Bytes::from(block)).map_err(|Gone| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_means_the_same_on_every_system() {
+        let check = |name: &str, expected: &str| assert_eq!(plain_name(name), expected);
+        check("films/a ü.mkv", "films/a ü.mkv");
+        check("..\\..\\evil.bat", ".._.._evil.bat");
+        check("c:a\n\u{85}b", "c_a__b");
     }
 }

@@ -1,11 +1,14 @@
 //! Libraries of others, followed.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
+use swarm_core::base::Shown;
 use swarm_daemon_files::{Guid, NewSubscription};
 use utoipa::ToSchema;
 
@@ -42,12 +45,12 @@ pub(crate) async fn subscribe(
 ) -> Answer<(StatusCode, Json<GuidView>)> {
     caller.needs(Permission::LibrariesManage)?;
     let act = app.audit.begin(&caller.user, ip(&from), "subscribe", &new.library);
-    let guid = act.over(follow(&app, new)).await?;
+    let guid = act.over(follow(&app, &caller, new)).await?;
     Ok((StatusCode::CREATED, Json(GuidView { guid: guid.to_string() })))
 }
 
 /// Follows a library that a peer offers, or one of a GUID.
-pub(super) async fn follow(app: &App, new: FollowedParts) -> Answer<Guid> {
+pub(super) async fn follow(app: &App, caller: &Caller, new: FollowedParts) -> Answer<Guid> {
     let NewFollowed { library, dir, include, exclude } = new;
     let status = app.status().await?;
     let offered = status.peers.iter().flat_map(|peer| &peer.libraries);
@@ -63,21 +66,47 @@ pub(super) async fn follow(app: &App, new: FollowedParts) -> Answer<Guid> {
     };
     let guid: Guid = guid.parse().map_err(unknown)?;
     let known = guid.clone();
-    app.edit_files(move |folder| {
-        let root = folder.config().default_sync_root.join(folder_name(&name));
-        let dir = dir.unwrap_or_else(|| root.to_string_lossy().into_owned());
-        folder.add_subscription(&NewSubscription {
+    app.edit_files(caller, move |folder| {
+        let dir = match dir {
+            Some(dir) => dir,
+            None => {
+                let root = folder.config().default_sync_root.join(folder_name(&name));
+                let is_followed = folder.subscriptions().iter().any(|followed| followed.guid == known);
+                // A peer chose the name: what stands there already is nothing to hand to it.
+                if !is_followed && !is_free(&root) {
+                    return Err(taken(&root));
+                }
+                root.to_string_lossy().into_owned()
+            }
+        };
+        Ok(folder.add_subscription(&NewSubscription {
             guid: known,
             local_sync_dir: dir,
             from: Vec::new(),
             include,
             exclude,
             version_of: None,
-        })
+        })?)
     })
     .await?;
     until_known(app, guid.as_str()).await;
     Ok(guid)
+}
+
+/// Whether nothing stands at a place, or an empty folder.
+fn is_free(place: &Path) -> bool {
+    match std::fs::read_dir(place) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+fn taken(place: &Path) -> Problem {
+    let message = format!(
+        "`{}` has files in it, which would go to those who have the library: name the folder in `dir` if that is right, or another one",
+        Shown(place)
+    );
+    Problem::new(StatusCode::CONFLICT, message)
 }
 
 /// The GUID and the name of the library that is meant. A GUID is one whatever others call their libraries.
@@ -138,6 +167,17 @@ mod tests {
         check("Films", Some("goodguid"));
         check("Twice", None);
         check("unknown", Some("unknown"));
+    }
+
+    #[test]
+    fn a_folder_by_default_is_a_new_one_or_empty() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("empty")).expect("a place");
+        std::fs::create_dir(at("used")).expect("a place");
+        std::fs::write(at("used/salaries.txt"), "private").expect("a place");
+        let found = ["new", "empty", "used", "used/salaries.txt"].map(|name| is_free(&at(name)));
+        assert_eq!(found, [true, true, false, false]);
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub(crate) async fn create(
             made.push(make_folder(&app, &mount.dir).await?);
         }
         let known = guid.clone();
-        app.edit_files(move |folder| {
+        app.edit_files(&caller, move |folder| {
             let added = folder.add_library(&name, &known, &mounts);
             if added.is_err() {
                 made.into_iter().for_each(MadeFolder::undo);
@@ -397,7 +397,7 @@ pub(crate) async fn change(
             include,
             exclude,
         };
-        app.edit_files(move |folder| folder.change_library(found.followed(), &change)).await?;
+        app.edit_files(&caller, move |folder| folder.change_library(found.followed(), &change)).await?;
         Ok(StatusCode::NO_CONTENT)
     })
     .await
@@ -420,7 +420,7 @@ pub(crate) async fn remove(
             .read_files(move |folder| Found::in_files(folder, &guid))
             .await?
             .ok_or_else(no_such_library)?;
-        app.edit_files(move |folder| match &found {
+        app.edit_files(&caller, move |folder| match &found {
             Found::Own(name) => folder.remove_library(name),
             Found::Followed(guid) => folder.remove_subscription(guid),
         })

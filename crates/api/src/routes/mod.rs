@@ -39,7 +39,7 @@ use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission};
 use crate::limits::{BODY_LEN_MAX, LONG_BODY_LEN_MAX};
 use crate::problem::{Answer, Asker, Problem, without_disk};
-use crate::server::{is_own_host, is_own_origin};
+use crate::server::{IsTls, is_own_host, is_own_origin};
 use crate::{events, file, page};
 
 /// All routes.
@@ -204,11 +204,14 @@ fn refusal(app: &App, request: &Request) -> Option<Problem> {
         return Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, message));
     }
     let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let is_tls = request.extensions().get::<IsTls>().copied().unwrap_or(IsTls(false));
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let is_other_origin = header("origin").is_some_and(|origin| !is_own_origin(origin, host));
+    let is_other_origin = header("origin").is_some_and(|origin| !is_own_origin(origin, host, is_tls));
     let is_other_site =
         header("sec-fetch-site").is_some_and(|site| matches!(site, "cross-site" | "same-site"));
-    let is_foreign = !is_safe && (is_other_origin || is_other_site);
+    // Ends a session, though it is a GET.
+    let is_change = !is_safe || request.uri().path() == "/logout";
+    let is_foreign = is_change && (is_other_origin || is_other_site);
     is_foreign.then(|| Problem::new(StatusCode::FORBIDDEN, "a page of another site may change nothing here"))
 }
 
@@ -257,6 +260,9 @@ pub(crate) fn seen_by<'a>(status: &'a Status, caller: &Caller) -> Cow<'a, Status
     }
     if !caller.roles.may(Permission::NodeRead) {
         seen.metrics = None;
+        (seen.rate_down, seen.rate_up) = (0, 0);
+        (seen.limit_down, seen.limit_up) = (None, None);
+        seen.libraries.iter_mut().for_each(|library| library.policy_differences.clear());
         seen.peers.retain(|peer| !peer.libraries.is_empty());
         seen.peer_sync.retain(|_, percents| !percents.is_empty());
         for peer in &mut seen.peers {

@@ -97,7 +97,7 @@ pub(crate) async fn add(
             is_mirror: new.mirror,
             name: new.name.filter(|name| !name.is_empty()),
         };
-        app.edit_files(move |folder| folder.add_peer(&peer)).await?;
+        app.edit_files(&caller, move |folder| folder.add_peer(&peer)).await?;
         Ok(StatusCode::CREATED)
     })
     .await
@@ -125,7 +125,7 @@ pub(crate) async fn change(
     let did = if change.trusted { "peer trust" } else { "peer untrust" };
     let act = app.audit.begin(&caller.user, ip(&from), did, &which);
     act.over(async {
-        app.edit_files(move |folder| folder.set_peer_trusted(&which, change.trusted)).await?;
+        app.edit_files(&caller, move |folder| folder.set_peer_trusted(&which, change.trusted)).await?;
         Ok(StatusCode::NO_CONTENT)
     })
     .await
@@ -142,7 +142,7 @@ pub(crate) async fn remove(
     caller.needs(Permission::PeersManage)?;
     let act = app.audit.begin(&caller.user, ip(&from), "peer remove", &which);
     act.over(async {
-        app.edit_files(move |folder| folder.remove_peer(&which)).await?;
+        app.edit_files(&caller, move |folder| folder.remove_peer(&which)).await?;
         Ok(StatusCode::NO_CONTENT)
     })
     .await

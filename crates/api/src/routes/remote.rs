@@ -50,7 +50,7 @@ pub(super) async fn reach(
             ..swarm_daemon_files::NewPeer::default()
         };
         let act = app.audit.begin(&caller.user, from, "peer add", peer);
-        act.over(app.edit_files(move |folder| folder.add_peer(&new))).await?;
+        act.over(app.edit_files(caller, move |folder| folder.add_peer(&new))).await?;
     }
     for _ in 0..OFFER_LOOKS {
         let status = app.status().await?;

@@ -219,7 +219,7 @@ pub(crate) async fn setup(
     let made = async {
         let hash = hashed(&app, &username, password).await?;
         let (name, proof) = (username.clone(), hash.clone());
-        app.edit_files(move |folder| folder.add_user(&name, &proof, Some(Role::Admin))).await?;
+        app.add_first_admin(name, proof).await?;
         Ok(hash)
     };
     let hash = act.over(made).await?;

@@ -60,7 +60,8 @@ pub(crate) async fn change(
     let keys = change.keys().cloned().collect::<Vec<_>>().join(" ");
     let change = file_json(&Value::Object(change))?;
     let act = app.audit.begin(&caller.user, ip(&from), "settings", &keys);
-    act.over(app.edit_files(move |folder| folder.edit_config(|config| config.merge(&change)))).await?;
+    act.over(app.edit_files(&caller, move |folder| folder.edit_config(|config| config.merge(&change))))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

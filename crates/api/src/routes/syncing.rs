@@ -168,7 +168,7 @@ pub(crate) async fn start(
         Err(_) => {
             caller.needs(Permission::LibrariesManage)?;
             let act = app.audit.begin(&caller.user, ip(&from), "subscribe", &which);
-            act.over(follow(&app, FollowedParts::new(which, None))).await?.to_string()
+            act.over(follow(&app, &caller, FollowedParts::new(which, None))).await?.to_string()
         }
     };
     // One that was subscribed a moment ago looks by itself.

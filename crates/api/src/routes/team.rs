@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use swarm_daemon::{EntryView, LibraryFiles, StatusError};
-use swarm_daemon_files::NewPeer;
+use swarm_daemon_files::{EditError, NewPeer};
 use swarm_sync::TreePath;
 use utoipa::{IntoParams, ToSchema};
 
@@ -259,7 +259,7 @@ pub(crate) async fn subscribe(
 ) -> Answer<Json<TeamSubscribed>> {
     caller.needs(Permission::LibrariesManage)?;
     let act = app.audit.begin(&caller.user, ip(&from), "subscribe", &new.guid);
-    let guid = act.over(follow(&app, FollowedParts::new(new.guid, new.local_sync_dir))).await?;
+    let guid = act.over(follow(&app, &caller, FollowedParts::new(new.guid, new.local_sync_dir))).await?;
     Ok(Json(TeamSubscribed { guid: guid.to_string(), status: "subscribed" }))
 }
 
@@ -335,12 +335,12 @@ pub(crate) async fn merge_peers(
         let count = merged.added.len().to_string();
         let act = app.audit.begin(&caller.user, ip(&from), "peers merge", &count);
         let added = merged.added.clone();
-        let edit = app.edit_files(move |folder| {
+        let edit = app.edit_files(&caller, move |folder| {
             let mut last = folder.reload();
             for peer in &added {
                 last = folder.add_peer(&new_peer(peer))?;
             }
-            Ok(last)
+            Ok::<_, EditError>(last)
         });
         act.over(edit).await?;
     }

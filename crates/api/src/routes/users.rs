@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use swarm_daemon::{ProposedUser, Reply, Request};
-use swarm_daemon_files::Role;
+use swarm_daemon_files::{EditError, Role};
 use utoipa::ToSchema;
 
 use super::peers::Password;
@@ -79,12 +79,16 @@ pub(crate) async fn add(
     let hash = hashed(&app, &user, password.0).await?;
     let act = app.audit.begin(&caller.user, ip(&from), "user add", &user);
     act.over(async {
-        app.edit_files(move |folder| {
-            let mut last = folder.add_user(&user, &hash, role)?;
+        app.edit_files(&caller, move |folder| {
+            // What restricts it comes first: if the rest fails, the user may do less and not more.
+            let mut last = folder.add_user(&user, &hash, None)?;
             for (library, role) in libraries {
                 last = folder.set_user_role_in(&user, &library, Some(role))?;
             }
-            Ok(last)
+            if role.is_some() {
+                last = folder.set_user_role(&user, role)?;
+            }
+            Ok::<_, EditError>(last)
         })
         .await?;
         Ok(StatusCode::CREATED)
@@ -127,15 +131,15 @@ pub(crate) async fn change(
     }
     let act = app.audit.begin(&caller.user, ip(&from), "user change", &user);
     act.over(async {
-        app.edit_files(move |folder| {
+        app.edit_files(&caller, move |folder| {
             let mut last = folder.reload();
-            if let Some(role) = role {
-                last = folder.set_user_role(&user, role)?;
-            }
             for (library, role) in libraries {
                 last = folder.set_user_role_in(&user, &library, role)?;
             }
-            Ok(last)
+            if let Some(role) = role {
+                last = folder.set_user_role(&user, role)?;
+            }
+            Ok::<_, EditError>(last)
         })
         .await?;
         Ok(StatusCode::NO_CONTENT)
@@ -162,7 +166,7 @@ pub(crate) async fn remove(
     }
     let act = app.audit.begin(&caller.user, ip(&from), "user remove", &user);
     act.over(async {
-        app.edit_files(move |folder| folder.remove_user(&user)).await?;
+        app.edit_files(&caller, move |folder| folder.remove_user(&user)).await?;
         Ok(StatusCode::NO_CONTENT)
     })
     .await
@@ -193,6 +197,8 @@ async fn proposed_users(app: &App) -> Answer<Vec<ProposedUser>> {
 pub(crate) struct UserDecision {
     /// Whether it becomes a user of this node.
     accept: bool,
+    /// What it may do here, if it does: `admin`, `editor`, `viewer` or `mirror`. What its peer proposes may change at any time and is advice.
+    role: Option<String>,
     /// Its password here, if it does.
     #[serde(default)]
     #[schema(value_type = String)]
@@ -210,9 +216,9 @@ pub(crate) async fn decide(
 ) -> Answer<StatusCode> {
     caller.needs(Permission::UsersManage)?;
     let proposed = proposed_users(&app).await?;
-    let Some(found) = proposed.into_iter().find(|proposed| proposed.name == user) else {
+    if !proposed.iter().any(|proposed| proposed.name == user) {
         return Err(Problem::not_found("no trusted peer proposes that user"));
-    };
+    }
     let did = if decision.accept { "user accept" } else { "user reject" };
     let act = app.audit.begin(&caller.user, ip(&from), did, &user);
     act.over(async {
@@ -222,9 +228,10 @@ pub(crate) async fn decide(
                 reply => Err(reply.into()),
             };
         }
-        let role = role_of(&found.role)?;
+        let role = decision.role.ok_or_else(|| Problem::bad("say in `role` what the user may do here"))?;
+        let role = role_of(&role)?;
         let hash = hashed(&app, &user, decision.password.0).await?;
-        app.edit_files(move |folder| folder.add_user(&user, &hash, Some(role))).await?;
+        app.edit_files(&caller, move |folder| folder.add_user(&user, &hash, Some(role))).await?;
         Ok(StatusCode::NO_CONTENT)
     })
     .await

@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 
+use super::IsTls;
+
 /// Whether a Host header names this machine: by an address, as `localhost`, by its own name, or by one that the settings allow.
 pub(crate) fn is_own_host(host: &str, machine: &str, allowed: &[String]) -> bool {
     let Some(name) = name_of(host) else { return false };
@@ -16,9 +18,10 @@ pub(crate) fn is_own_host(host: &str, machine: &str, allowed: &[String]) -> bool
     is_address || is_local || is_machine || allowed.iter().any(|allowed| allowed == name)
 }
 
-/// Whether an Origin header is the one that the Host header names.
-pub(crate) fn is_own_origin(origin: &str, host: &str) -> bool {
-    let of_origin = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+/// Whether an Origin header is the one that the Host header names, by the scheme that is spoken: what came over HTTP, anybody on the way may have
+/// written.
+pub(crate) fn is_own_origin(origin: &str, host: &str, IsTls(is_tls): IsTls) -> bool {
+    let of_origin = origin.strip_prefix(if is_tls { "https://" } else { "http://" });
     of_origin.is_some_and(|of_origin| of_origin.eq_ignore_ascii_case(host))
 }
 
@@ -70,13 +73,14 @@ mod tests {
 
     #[test]
     fn an_origin_is_the_host_that_is_asked() {
-        let check = |origin: &str, expected: bool| {
-            assert_eq!(is_own_origin(origin, "desk:8000"), expected, "{origin}")
+        let check = |origin: &str, over_http: bool, over_https: bool| {
+            let found = [false, true].map(|is_tls| is_own_origin(origin, "desk:8000", IsTls(is_tls)));
+            assert_eq!(found, [over_http, over_https], "{origin}")
         };
-        check("https://desk:8000", true);
-        check("http://DESK:8000", true);
-        check("https://desk", false);
-        check("https://evil.example", false);
-        check("null", false);
+        check("https://desk:8000", false, true);
+        check("http://DESK:8000", true, false);
+        check("https://desk", false, false);
+        check("https://evil.example", false, false);
+        check("null", false, false);
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{Request, Response, StatusCode, Version, header};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -209,8 +209,22 @@ fn builder() -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Where the same is said over HTTPS. The host is what the client named: it is sent nowhere else.
+/// Where the same is said over HTTPS. The host is what the client named: it is sent nowhere else. A secret that came without a seal is told to be one no
+/// more: a program that was sent on would tell it to everybody each time, and nobody would notice.
 fn to_https<B>(request: &Request<B>) -> Response<Body> {
+    let path = request.uri().path();
+    let has_secret = request.headers().contains_key(header::AUTHORIZATION)
+        || request.headers().contains_key(header::COOKIE)
+        || !matches!(*request.method(), Method::GET | Method::HEAD)
+        || path.starts_with("/link/");
+    if has_secret {
+        let message = "use https:// in the address: what was sent just now was not encrypted; if a password was among it, choose another one\n";
+        let mut refused = Response::new(Body::from(message));
+        *refused.status_mut() = StatusCode::FORBIDDEN;
+        let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+        refused.headers_mut().insert(header::CONTENT_TYPE, kind);
+        return refused;
+    }
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let is_of_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
     let host = host.filter(|host| !host.is_empty() && host.bytes().all(is_of_host));

@@ -252,16 +252,64 @@ fn roles_of_users_are_set_and_taken_out() {
         "[{\"user\": \"a\", \"pass\": \"b\", \"role\": \"viewer\"}]",
         |world| {
             world.folder.set_user_role("a", None)?;
+            world.folder.add_library("Lib 1", &"guid-one-0".parse().expect("a GUID"), &[])?;
             world.folder.set_user_role_in("a", "Lib 1", Some(Role::Editor))?;
             world.folder.add_user("b", "$argon2id$x", Some(Role::Admin))
         },
         expect![[r#"
             [
-              {"user": "a", "pass": "b", "libraries": {"Lib 1": "editor"}},
+              {"user": "a", "pass": "b", "libraries": {"guid-one-0": "editor"}},
               {"user": "b", "hash": "$argon2id$x", "role": "admin"}
             ]
         "#]],
     );
+}
+
+#[test]
+fn a_role_in_a_library_is_taken_out_by_either_name_and_given_in_one_that_is_there() {
+    check(
+        FileName::Users,
+        "[{\"user\": \"a\", \"pass\": \"b\", \"libraries\": {\"Lib 1\": \"editor\", \"Gone\": \"viewer\"}}]",
+        |world| {
+            world.folder.add_library("Lib 1", &"guid-one-0".parse().expect("a GUID"), &[])?;
+            world.folder.set_user_role_in("a", "guid-one-0", None)?;
+            world.folder.set_user_role_in("a", "Gone", None)?;
+            let refused = world.folder.set_user_role_in("a", "", Some(Role::Viewer));
+            expect!["libraries.json has no library \"\""].assert_eq(&refused.expect_err("none").to_string());
+            Ok(Reloaded::default())
+        },
+        expect![[r#"
+            [
+              {"user": "a", "pass": "b", "libraries": {}}
+            ]
+        "#]],
+    );
+}
+
+#[test]
+fn a_role_by_a_name_that_several_libraries_have_takes_rights_and_gives_none() {
+    let check = |user: &str, followed: &[&str], expected: &str| {
+        let mut world = World::new();
+        let user = format!(r#"[{{"user": "a", "pass": "b", {user}}}]"#);
+        fs::write(world.folder.dir().join("users.json"), &user).expect("a file");
+        let follow = |guid: &&str| format!(r#"{{"guid": "{guid}", "localSyncDir": "{guid}/Films"}}"#);
+        let followed: Vec<String> = followed.iter().map(follow).collect();
+        let followed = format!("[{}]", followed.join(","));
+        fs::write(world.folder.dir().join("subscriptions.json"), followed).expect("a file");
+        world.folder.reload();
+        let roles = world.folder.roles_in_libraries(&world.folder.users()[0]);
+        assert_eq!(format!("{roles:?}"), expected, "{user}");
+    };
+    let (mirror, editor) = (r#""libraries": {"Films": "mirror"}"#, r#""libraries": {"Films": "editor"}"#);
+    let of_node = |role: &str, libraries: &str| format!(r#""role": "{role}", {libraries}"#);
+    check(&of_node("editor", mirror), &["one-guid-0"], r#"{"one-guid-0": Mirror}"#);
+    let both = ["one-guid-0", "two-guid-0"];
+    check(&of_node("editor", mirror), &both, r#"{"one-guid-0": Mirror, "two-guid-0": Mirror}"#);
+    check(&of_node("viewer", editor), &both, r#"{"one-guid-0": Viewer, "two-guid-0": Viewer}"#);
+    check(editor, &both, "{}");
+    let by_guid = r#""libraries": {"Films": "mirror", "two-guid-0": "editor"}"#;
+    check(&of_node("editor", by_guid), &both, r#"{"one-guid-0": Mirror, "two-guid-0": Editor}"#);
+    check(&of_node("editor", mirror), &[], r#"{"Films": Mirror}"#);
 }
 
 #[test]

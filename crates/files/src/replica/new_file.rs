@@ -11,8 +11,8 @@ use rustix::io::Errno;
 use swarm_core::base::Shown;
 use swarm_sync::{ReplicaError, RunId, TreePath};
 
+use super::reading::is_ours;
 use super::versions;
-use super::walk::OURS;
 use crate::dir::{Access, Dir, Standing};
 use crate::error::StoreError;
 use crate::file::File;
@@ -105,7 +105,7 @@ impl NewFile {
     /// # Errors
     /// [`PutError::Stands`] if something else stands there; then nothing has changed.
     pub fn put(self, path: &TreePath, replaces: Replaces) -> Result<(), PutError> {
-        if path.components().next() == Some(OURS) {
+        if is_ours(path) {
             return Err(PutError::Ours);
         }
         let at = Path::new(path.as_str());
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn nothing_is_put_into_our_own_folder() {
         let folder = tempfile::tempdir().expect("a folder");
-        for path in [".swarm/mount", ".swarm/versions/x", ".swarm"] {
+        for path in [".swarm/mount", ".swarm/versions/x", ".swarm", ".SWARM/mount", ".\u{17f}warm/mount"] {
             let error = put(folder.path(), path, b"x", Replaces::Nothing).expect_err("it is ours");
             assert!(matches!(error, PutError::Ours), "{path}: {error}");
         }

@@ -1,15 +1,15 @@
 //! Starts the page: language, session, events; draws the frame around the view that the address names.
 
 import { get, session } from "./parts/api.js";
-import { h, icon, render } from "./parts/dom.js";
-import { openDialog } from "./parts/dialog.js";
+import { h, icon, loadIcons, render } from "./parts/dom.js";
+import { notice, openDialog } from "./parts/dialog.js";
 import { duration, name } from "./parts/format.js";
 import { LANGUAGES, language, preferred, speak, t } from "./parts/i18n.js";
 import { Live } from "./parts/live.js";
 import { can, restoreRates, state, storeRates, takeStatus } from "./parts/state.js";
 import { applyTheme, setTheme, theme } from "./parts/theme.js";
 
-/** @typedef {{draw: () => Child, close?: () => void, onStatus?: () => void}} View */
+/** @typedef {{draw: () => Child, close?: () => void, onStatus?: () => void, trouble?: string, load?: () => unknown}} View `load` asks anew for what `trouble` says was not answered */
 /** @typedef {(path: string[], query: URLSearchParams) => View} Open */
 
 /** Views are fetched when they are opened first. @type {Record<string, () => Promise<{open: Open}>>} */
@@ -59,7 +59,11 @@ const live = new Live({
   onState: (link) => {
     const isBack = link.kind === "live" && ["lost", "retrying"].includes(state.link.kind);
     state.link = link;
-    if (isBack) void catchUp();
+    if (isBack) {
+      void catchUp();
+      if (view?.trouble) void view.load?.();
+      void route();
+    }
     redraw();
   },
   onEnded: endSession,
@@ -216,7 +220,7 @@ function languageSwitch() {
 
 /** @param {string} wanted */
 async function changeLanguage(wanted) {
-  await speak(wanted, { keep: true });
+  await speak(wanted, { keep: true }).catch(() => notice(t("error.unreachable"), { kind: "bad" }));
   redraw();
 }
 
@@ -255,6 +259,8 @@ async function begin([me, node, status]) {
   if (returnTo && location.hash !== returnTo) history.replaceState(null, "", returnTo);
   returnTo = "";
   await route();
+  // From here on every view opens without the daemon.
+  for (const fetched of Object.values(VIEWS)) void fetched().catch(() => {});
 }
 
 /** After a gap: what the stream did not tell is asked for. */
@@ -303,8 +309,13 @@ async function show(wanted, path, query) {
   const isOther = wanted !== viewName;
   const isFirst = openedFor === "";
   openedFor = purpose;
-  const module = await VIEWS[wanted]();
+  const module = await VIEWS[wanted]().catch(() => null);
   if (openedFor !== purpose) return;
+  if (!module) {
+    // It is asked for again once the connection is back.
+    openedFor = "nothing";
+    return notice(t("error.unreachable"), { kind: "bad" });
+  }
   view?.close?.();
   viewName = wanted;
   view = module.open(path, query);
@@ -324,6 +335,7 @@ function arrive(isFirst) {
 
 async function start() {
   applyTheme();
+  void loadIcons().catch(() => {});
   state.redraw = redraw;
   session.ended = endSession;
   restoreRates();

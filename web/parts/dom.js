@@ -121,7 +121,17 @@ function setLate(el, old, next) {
   for (const name of LATE) if (name in next && (old[name] !== next[name] || name === "checked")) el[name] = next[name];
 }
 
+/** Puts the sprite of the icons into the document. A reference into another file would ask for that file anew, and show nothing while the daemon is away. */
+export async function loadIcons() {
+  const answer = await fetch("icons.svg");
+  const sprite = document.importNode(new DOMParser().parseFromString(await answer.text(), "image/svg+xml").documentElement, true);
+  for (const symbol of sprite.children) symbol.id = `icon-${symbol.id}`;
+  sprite.setAttribute("class", "sprite");
+  sprite.setAttribute("aria-hidden", "true");
+  document.body.prepend(sprite);
+}
+
 /** An icon of the sprite. @param {string} name @param {string} [className] */
 export function icon(name, className = "") {
-  return h("svg", { class: `icon ${className}`, viewBox: "0 0 24 24", "aria-hidden": "true" }, h("use", { href: `icons.svg#${name}` }));
+  return h("svg", { class: `icon ${className}`, viewBox: "0 0 24 24", "aria-hidden": "true" }, h("use", { href: `#icon-${name}` }));
 }

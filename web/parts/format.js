@@ -70,6 +70,15 @@ export function day(at_ms) {
   return new Date(at_ms).toLocaleDateString(locale, { year: "numeric", month: "short", day: "numeric" });
 }
 
+/** A day as people call it: today, yesterday, or its date. @param {number} at_ms @param {number} [now] */
+export function dayName(at_ms, now = Date.now()) {
+  const noon = (/** @type {number} */ at) => new Date(at).setHours(12, 0, 0, 0);
+  const days = Math.round((noon(at_ms) - noon(now)) / 86_400_000);
+  if (days < -1 || days > 0) return day(at_ms);
+  const text = new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(days, "day");
+  return text.charAt(0).toLocaleUpperCase(locale) + text.slice(1);
+}
+
 /** @param {number} at_ms */
 export function dateTime(at_ms) {
   return new Date(at_ms).toLocaleString(locale, { dateStyle: "medium", timeStyle: "short" });

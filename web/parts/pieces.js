@@ -30,12 +30,13 @@ export function bar(text, options) {
   return h("div.bar", {
     class: `${options.tone ?? ""} ${options.slim ? "slim" : ""} ${value >= 100 ? "full" : ""}`, role: "progressbar", "aria-label": options.label,
     "aria-valuenow": String(value), "aria-valuemin": "0", "aria-valuemax": "100",
-  }, h("span", { style: { width: `${value}%` } }));
+  }, h("span", { style: { width: `${value < 100 ? Math.min(98, value) : 100}%` } }));
 }
 
-/** What went wrong in a view, or nothing. @param {string} text */
+/** What went wrong in a view, or nothing: that the connection is lost stands at the top already. @param {string} text */
 export function troubleLine(text) {
-  return text && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, text));
+  const isTold = text === t("error.unreachable") && ["lost", "retrying"].includes(state.link.kind);
+  return text && !isTold && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, text));
 }
 
 /** Tells which paths an action left as they were, and why. @param {Pick<Done, "refused" | "unknown">} done @returns {Promise<unknown>} */
@@ -102,6 +103,17 @@ export function need(permission, guid) {
 /** One line that says why controls are missing. @param {Permission} permission */
 export function lacking(permission) {
   return can(permission) ? null : h("p.lacking", null, icon("lock"), h("span", null, t(`need.${permission}`)));
+}
+
+/** A field that filters what stands below it. @param {string} label @param {(text: string) => void} onText with the text in lower case */
+export function searchField(label, onText) {
+  return h("label.search", null, icon("search"), h("input", {
+    type: "search", placeholder: label, "aria-label": label,
+    onInput: (/** @type {Event} */ event) => {
+      onText(/** @type {HTMLInputElement} */ (event.target).value.trim().toLowerCase());
+      state.redraw();
+    },
+  }));
 }
 
 /** @param {{label: Child, name: string, hint?: Child, type?: string, value?: string, placeholder?: string, required?: boolean, disabled?: boolean,
@@ -171,6 +183,7 @@ export function menu(label, items) {
 function closeWhenLeft(event) {
   const details = /** @type {HTMLDetailsElement} */ (event.target);
   if (!details.open) return;
+  details.lastElementChild?.scrollIntoView({ block: "nearest" });
   const close = (/** @type {Event} */ press) => {
     if (details.contains(/** @type {Node} */ (press.target))) return;
     details.open = false;

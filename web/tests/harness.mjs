@@ -73,3 +73,57 @@ export async function rawKeys(page) {
 }
 
 export const control = (what) => fetch(`${mock.address}/mock/${what}`, { method: "POST" });
+
+/** What does not fit in what is shown now: text that is cut or outside its box, buttons that overlap, icons without a picture, and with `forFingers` what is too small to hit. */
+export function misfits(page, { forFingers = false } = {}) {
+  return page.evaluate((fingers) => {
+    const found = new Set();
+    const say = (what, element) => found.add(`${what}: ${element.tagName.toLowerCase()}.${element.getAttribute("class") ?? ""} “${(element.innerText ?? "").slice(0, 40).replaceAll("\n", " ")}”`);
+    const styleOf = (element) => getComputedStyle(element);
+    const over = document.documentElement.scrollWidth - innerWidth;
+    if (over > 0) found.add(`the page is ${over} px too wide`);
+    // Under an open dialog nothing is used.
+    const root = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
+    const seen = [...root.querySelectorAll("*")].filter((each) => each.checkVisibility({ opacityProperty: true, visibilityProperty: true }) && !each.closest(".visually-hidden, .skip, noscript, .sprite"));
+
+    for (const each of seen) {
+      const style = styleOf(each);
+      // Where a reader scrolls on purpose, nothing is cut.
+      if (each.matches("html, body, swarm-list, pre, textarea, select, input, option, .diff, .terminal, .bar, .bar *, svg, svg *, swarm-spark")) continue;
+      if (style.overflowX !== "visible" && style.textOverflow !== "ellipsis" && each.scrollWidth > each.clientWidth + 1) say("is cut on its right", each);
+      if (["hidden", "clip"].includes(style.overflowY) && each.scrollHeight > each.clientHeight + 1 && style.textOverflow !== "ellipsis") say("is cut at its end", each);
+      if (each.matches("button, .button") && (each.scrollWidth > each.clientWidth + 1)) say("has more text than room", each);
+      if (each.matches("svg.icon") && each.firstElementChild?.getBBox().width === 0) say("is an icon without a picture", each.parentElement);
+    }
+
+    const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+      const parent = walker.currentNode.parentElement;
+      if (!walker.currentNode.data.trim() || !seen.includes(parent)) continue;
+      const range = document.createRange();
+      range.selectNodeContents(walker.currentNode);
+      const box = parent.closest(".card, dialog, .details, .sidebar, .banner, .button, .tag, .pill, .heat-name, .peer-name, main") ?? root;
+      const place = box.getBoundingClientRect();
+      let clips = parent;
+      while (clips && clips !== box && styleOf(clips).overflowX === "visible") clips = clips.parentElement;
+      if (clips !== box) continue;
+      for (const rect of range.getClientRects()) if (rect.right > place.right + 1 || rect.left < place.left - 1) say("stands outside its box", parent);
+    }
+
+    const pressed = seen.filter((each) => each.matches("button, a[href], select, summary, textarea, input") && !each.matches(".toggle input"));
+    const rectOf = (each) => each.getBoundingClientRect();
+    const isFixed = (each) => each.closest(".tab-bar, .save-bar, .dialog-foot, #notices, .menu-list, .columns, .list-foot, .details, .banner") !== null;
+    for (const [index, each] of pressed.entries()) {
+      const one = rectOf(each);
+      const isInline = each.matches("a") && styleOf(each).display === "inline";
+      // A link in a line of text has padding, which moves nothing.
+      if (fingers && one.width > 0 && (one.height < (isInline ? 34 : 39.5) || (!isInline && one.width < 39.5))) say(`is ${Math.round(one.width)} × ${Math.round(one.height)} px, too small for a finger`, each);
+      for (const other of pressed.slice(index + 1)) {
+        if (each.contains(other) || other.contains(each) || isFixed(each) || isFixed(other) || isInline || styleOf(other).display === "inline" || each.closest("swarm-list") || other.closest("swarm-list")) continue;
+        const two = rectOf(other);
+        if (Math.min(one.right, two.right) - Math.max(one.left, two.left) > 2 && Math.min(one.bottom, two.bottom) - Math.max(one.top, two.top) > 2) say("overlaps with another", each);
+      }
+    }
+    return [...found];
+  }, forFingers);
+}

@@ -1,5 +1,5 @@
 // A daemon that is not there: serves the page as the binary does, and answers /api/v1 with data that lives.
-// `node mock.js [port]`; login anna / anna, viewer / viewer, or newcomer / newcomer, who has no role. Controls for tests: POST /mock/{offline,online,end-sessions,setup,empty,full,passwords,give-role,alone,reachable}.
+// `node mock.js [port]`; login anna / anna, viewer / viewer, or newcomer / newcomer, who has no role. Controls for tests: POST /mock/{offline,online,end-sessions,setup,empty,one,ugly,full,passwords,give-role,alone,reachable}.
 
 import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
@@ -57,7 +57,7 @@ export function startMock(port = 0) {
       if (flags.offline) for (const socket of sockets) if (socket !== response.socket) socket.destroy();
     } else if (what === "end-sessions") sessions.clear();
     else if (what === "setup") flags.setup = true;
-    else if (what === "empty") world = makeWorld({ empty: true });
+    else if (["empty", "one", "ugly"].includes(what)) world = makeWorld({ [what]: true });
     else if (what === "full") world = makeWorld();
     else if (what === "give-role") for (const session of sessions.values()) session.role ??= "viewer";
     else if (what === "passwords") Object.assign(passwords, { anna: "anna", viewer: "viewer" });

@@ -1,6 +1,7 @@
 // What the mock daemon knows: three libraries, peers, conflicts, proposals, users, and names chosen by strangers.
 
 import { makeTransfers } from "./transfers.js";
+import { WORD, makeUgly } from "./ugly.js";
 
 const DAY = 86_400_000;
 const hex = (seed) => Array.from({ length: 64 }, (_, index) => ((seed * 31 + index * 17 + seed * index * 7) % 16).toString(16)).join("");
@@ -35,11 +36,12 @@ const OLD_TEXT = ["# Shooting schedule", "", "Mon  harbour, first light", "Tue  
 const LOCAL_TEXT = OLD_TEXT.map((line) => line.replace("Wed  spare", "Wed  museum, from 09:00").replace("- batteries", "- batteries, charged"));
 const REMOTE_TEXT = [...OLD_TEXT.map((line) => line.replace("Wed  spare", "Wed  travel to Kiel").replace("Tue  interview Müller", "Tue  interview Müller (moved to 14:00)")), "Parking: behind pier 4", ""];
 
-/** @param {{empty?: boolean}} [options] */
+/** @param {{empty?: boolean, one?: boolean, ugly?: boolean}} [options] */
 export function makeWorld(options = {}) {
+  const isQuiet = options.empty || options.one;
   const started = Date.now() - (3 * 3600 + 12 * 60) * 1000;
   let tick = 0;
-  const trees = { scans: [...SCANS, ...BELOW], frames: MANY, music: [], contracts: CONTRACTS };
+  const trees = { scans: [...SCANS, ...BELOW], frames: MANY, music: [], contracts: CONTRACTS, ...Object.fromEntries(Array.from({ length: 8 }, (_, index) => [`more${index}`, []])) };
   const peers = options.empty ? [] : makePeers();
   let libraries = options.empty ? [] : makeLibraries();
   let conflicts = makeConflicts();
@@ -57,11 +59,22 @@ export function makeWorld(options = {}) {
   const kept = {};
   /** Whether it listens on loopback alone. */
   let isAlone = false;
+  if (options.one) {
+    libraries = [{ ...libraries[3], state: "up to date", files: 1, files_here: 1, waiting: 0, proposals: 0, activity: "" }];
+    trees.contracts = [CONTRACTS[0]];
+    peers.length = 1;
+    conflicts = [];
+    elsewhere = [];
+    proposals.length = 0;
+    proposed = [];
+    users.length = 1;
+  }
+  const wrong = options.ugly ? makeUgly({ libraries, peers, trees, conflicts, elsewhere, proposals, users, proposed, transfers }) : {};
 
   function live() {
     tick += 1;
     const library = libraries[1];
-    if (!library) return;
+    if (!library || options.ugly) return;
     const wave = (n) => 0.5 + 0.5 * Math.sin(tick / n) * Math.sin(tick / (n * 2.7) + n);
     rates = [41e6 * wave(9) + 9e6 * Math.abs(Math.sin(tick * 1.7)), 12e6 * wave(13) + 2e6 * Math.abs(Math.sin(tick * 2.3))];
     if (library.state === "syncing") {
@@ -80,13 +93,13 @@ export function makeWorld(options = {}) {
     return {
       node: SELF, address: `${SELF}@192.168.1.20:8000`, uptime: "3h 12m", uptime_seconds: seconds,
       peerSync: Object.fromEntries(peers.map((peer) => [peer.address, Object.fromEntries(peer.libraries.map((each) => [each.name, `${each.percent}%`]))])),
-      errors: options.empty ? [] : [
+      errors: isQuiet ? [] : [
         { guid: "frames", file: "frame-041277.exr", issue: "hash-mismatch", detail: "the disk gave other bytes than its author signed, twice; it is fetched again from bob" },
         { guid: "scans", file: HOSTILE, issue: "refused", detail: "the name cannot be made on this disk" },
         { guid: "music", file: "old/song.mp3", issue: "conflict", detail: "it was changed here and at https://music.example: the version here stays" },
       ],
       metrics: null, libraries, peers, rate_down: Math.round(rates[0]), rate_up: Math.round(rates[1]), limit_up: 20_000_000, limit_down: 50_000_000,
-      file_errors: [], file_warnings: options.empty ? [] : ["users.json, line 14, roles: unknown key"],
+      file_errors: [], file_warnings: isQuiet ? [] : ["users.json, line 14, roles: unknown key"], ...wrong,
     };
   }
 
@@ -131,9 +144,9 @@ export function makeWorld(options = {}) {
   function answer(method, path, query, body) {
     const [area, id, what] = path;
     const library = libraries.find((each) => each.guid === id);
-    if (area === "node") return [200, { node: SELF, name: "anna-laptop", version: "0.1.0", address: `${SELF}@192.168.1.20:8000`, folder: "/home/anna/swarm", fingerprint: "7C:0E:51:9A:D2:33:4B:F0:81:6E:A9:1D:57:20:C4:BB:E8:3F:06:94:7A:D1:65:28:FC:12:9B:40:E7:5D:83:AF", uptime_seconds: 11_520 }];
+    if (area === "node") return [200, { node: SELF, name: options.ugly ? WORD : "anna-laptop", version: "0.1.0", address: `${SELF}@192.168.1.20:8000`, folder: "/home/anna/swarm", fingerprint: "7C:0E:51:9A:D2:33:4B:F0:81:6E:A9:1D:57:20:C4:BB:E8:3F:06:94:7A:D1:65:28:FC:12:9B:40:E7:5D:83:AF", uptime_seconds: 11_520 }];
     if (area === "status") return [200, status()];
-    if (area === "transfers") return options.empty ? [200, { transfers: [], further: 0 }] : transfers(method, id, body);
+    if (area === "transfers") return isQuiet ? [200, { transfers: [], further: 0 }] : transfers(method, id, body);
     if (area === "libraries" && method === "POST" && !id) {
       libraries = [...libraries, { ...blank(body.name, body.name.toLowerCase()), mounts: body.dir ? [{ dir: body.dir, libpath: "/", sync: true }] : [] }];
       trees[body.name.toLowerCase()] = [];
@@ -153,7 +166,7 @@ export function makeWorld(options = {}) {
       return [204, null];
     }
     if (what === "tree") return [200, tree(id, query)];
-    if (what === "log") return [200, { commits: log(id) }];
+    if (what === "log") return [200, { commits: options.one ? [] : log(id) }];
     if (what === "explain") return [200, explain(id, query.get("path"))];
     if (what === "versions") {
       return [200, { versions: query.get("path").endsWith(".exr") ? [] : [

@@ -3,9 +3,9 @@
 import { get, inLibrary, post } from "../parts/api.js";
 import { h, icon } from "../parts/dom.js";
 import { attempt, notice, openDialog, words } from "../parts/dialog.js";
-import { ago, bytes, clock, dateTime, day, name, plainName } from "../parts/format.js";
+import { ago, bytes, clock, dateTime, dayName, name, plainName } from "../parts/format.js";
 import { t, tx } from "../parts/i18n.js";
-import { choice, empty, field, libraryChoices, need, pageHead, skeleton, tellLeft, troubleLine, who } from "../parts/pieces.js";
+import { choice, empty, field, libraryChoices, need, pageHead, searchField, skeleton, tellLeft, troubleLine, who } from "../parts/pieces.js";
 import { fileHash, state, whoIs } from "../parts/state.js";
 
 const LOG_LEN = 200;
@@ -70,13 +70,7 @@ class Changes {
       state.redraw();
     };
     return h("div.toolbar", null,
-      h("label.search", null, icon("search"), h("input", {
-        type: "search", placeholder: t("changes.search"), "aria-label": t("changes.search"),
-        onInput: (/** @type {Event} */ event) => {
-          this.search = /** @type {HTMLInputElement} */ (event.target).value.toLowerCase();
-          state.redraw();
-        },
-      })),
+      searchField(t("changes.search"), (text) => { this.search = text; }),
       h("select", { "aria-label": t("files.library"), value: this.library, onChange: set("library") },
         h("option", { value: "" }, t("changes.all_libraries")), libraryChoices().map(([value, label]) => h("option", { key: value, value }, plainName(label)))),
       h("select", { "aria-label": t("files.column.author"), value: this.author, onChange: set("author") },
@@ -88,11 +82,11 @@ class Changes {
       && (!this.search || line.paths.some((path) => path.toLowerCase().includes(this.search))));
     if (lines.length === 0) {
       const isFiltered = this.library || this.author || this.search;
-      return empty({ icon: "changes", title: t(isFiltered ? "files.nothing.title" : "changes.empty.title"), text: t(isFiltered ? "files.nothing.text" : "changes.empty.text") });
+      return empty({ icon: "changes", title: t(isFiltered ? "files.nothing.title" : "changes.empty.title"), text: t(isFiltered ? "changes.nothing.text" : "changes.empty.text") });
     }
     /** @type {Map<string, Line[]>} */
     const days = new Map();
-    for (const line of lines.slice(0, this.shown)) days.set(day(line.seen_at_ms), [...(days.get(day(line.seen_at_ms)) ?? []), line]);
+    for (const line of lines.slice(0, this.shown)) days.set(dayName(line.seen_at_ms), [...(days.get(dayName(line.seen_at_ms)) ?? []), line]);
     return [...days].map(([title, own]) => h("section.day", { key: title }, h("h2.section", null, title), h("ol.card.log", null, own.map(commit)))).concat(lines.length > this.shown
       ? [h("button.button", { key: "more", type: "button", onClick: () => { this.shown += LINES_SHOWN; state.redraw(); } }, t("approvals.show_more", { n: lines.length - this.shown }))] : []);
   }

@@ -80,6 +80,9 @@ export class Details {
     const kind = kindOf(this.path);
     const alt = t("files.preview_of", { name: plainName(this.title) });
     if (kind === "image") return h("div.preview", null, h("img", { src: url, alt, loading: "lazy", decoding: "async", onError: hide }));
+    // A player of what no peer has would wait for ever.
+    const isReachable = entry.is_here || (this.why !== null && !(typeof this.why.supply === "object" && this.why.supply?.state === "nobody"));
+    if (!isReachable && (kind === "video" || kind === "audio")) return null;
     if (kind === "video") return h("div.preview", null, h("video", { src: url, controls: true, preload: "metadata", "aria-label": alt, playsinline: true }));
     if (kind === "audio") return h("div.preview.sound", null, h("audio", { src: url, controls: true, preload: "metadata", "aria-label": alt }));
     if (kind === "text" && this.text !== null) {
@@ -168,7 +171,7 @@ export class Details {
     return h("section", null, h("h3", null, t("files.versions")),
       this.versions.length === 0 && h("p.hint", null, t("files.versions.none")),
       h("ul.line-list.plain", null, this.versions.map((each) => h("li", { key: `${each.run}-${each.number}` },
-        h("div.line-text", null, h("span", null, dateTime(each.modified_ns / 1e6)), h("span.hint", null, bytes(each.len), " · ", h("code", null, name(each.run)))),
+        h("div.line-text", null, h("span", null, dateTime(each.modified_ns / 1e6)), h("span.hint", { title: plainName(each.run) }, bytes(each.len))),
         h("a.icon-button", { href: fileUrl(this.guid, this.path, `version=${encodeURIComponent(each.run)}&download`), download: true, "aria-label": t("files.version.download", { when: dateTime(each.modified_ns / 1e6) }), title: t("files.download") }, icon("down")),
         h("button.button.small", { type: "button", onClick: () => this.restore(each), ...need("library.write", this.guid) }, t("files.restore"))))));
   }

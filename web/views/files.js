@@ -40,6 +40,8 @@ class Files {
     this.isOver = false;
     /** @type {Details | null} */
     this.details = toOpen ? new Details(guid, toOpen, null) : null;
+    /** Whether the file that a link named is still to be brought into sight. */
+    this.isArriving = toOpen !== "";
     this.uploads = new Uploads(guid, place, () => this.reload());
     /** @type {import("../parts/list.js").SwarmList | null} */
     this.list = null;
@@ -95,6 +97,19 @@ class Files {
     if (!this.list) return;
     this.list.count = this.listing.count;
     this.list.activate(Infinity);
+  }
+
+  /** The row of the file whose details are shown, or -1. It moves when the list is sorted or filtered. */
+  mark() {
+    const { details, listing } = this;
+    if (!details) this.picked = -1;
+    else if (listing.entries[this.picked]?.path !== details.path) this.picked = listing.entries.findIndex((each) => each.path === details.path);
+    if (this.isArriving && this.picked >= 0 && this.list) {
+      this.isArriving = false;
+      this.list.count = listing.count;
+      this.list.activate(this.picked);
+    }
+    return this.picked;
   }
 
   /** A press on a folder opens it; on a file it shows what is known of it. @param {number} index */
@@ -199,7 +214,7 @@ class Files {
     return h("div.file-table", { key: "table" }, this.columns(),
       h("swarm-list", {
         own: true, id: "files-list", "aria-label": t("files.list"), ref: (/** @type {any} */ el) => { this.list = el; },
-        ".count": listing.count, ".picked": this.picked, ".row": (/** @type {number} */ index) => this.row(index),
+        ".count": listing.count, ".picked": this.mark(), ".row": (/** @type {number} */ index) => this.row(index),
         ".onSeen": (/** @type {number} */ _first, /** @type {number} */ last) => { if (last + ROWS_AHEAD > listing.fetched.length && !listing.isWhole) void listing.want(last + ROWS_AHEAD); },
         ".onEnd": () => void this.toEnd(), ".onUp": () => this.place && state.go(filesHash(this.guid, this.place.split("/").slice(0, -1).join("/"))),
         ".onPress": (/** @type {number} */ index) => this.press(index), ".onPick": (/** @type {number} */ index) => this.pick(index), ".onOpen": (/** @type {number} */ index) => this.openRow(index),

@@ -13,14 +13,22 @@ import { addPeer, thisMachine } from "./peers.js";
 import { spanSeconds } from "../parts/spark.js";
 
 const ERRORS_SHOWN = 6;
+const NEEDS_SHOWN = 8;
+const PEERS_SHOWN = 8;
 
 /** @returns {import("../app.js").View} */
 export function open() {
-  return { draw: () => (state.status ? page(state.status) : [pageHead({ title: t("nav.overview") }), skeleton(4, "tall")]) };
+  /** Whether all that needs the reader is shown. */
+  let isWhole = false;
+  const showAll = () => {
+    isWhole = true;
+    state.redraw();
+  };
+  return { draw: () => (state.status ? page(state.status, isWhole ? null : showAll) : [pageHead({ title: t("nav.overview") }), skeleton(4, "tall")]) };
 }
 
-/** @param {Status} status */
-function page(status) {
+/** @param {Status} status @param {(() => void) | null} showAll shows the needs that are left out */
+function page(status, showAll) {
   const known = status.peers.filter((peer) => peer.trust !== "unknown");
   const linked = known.filter((peer) => peer.connected).length;
   return [
@@ -32,7 +40,7 @@ function page(status) {
         h("button.button.primary", { type: "button", onClick: addLibrary }, icon("plus"), t("overview.add")),
       ],
     }),
-    needs(status),
+    needs(status, showAll),
     status.libraries.length > 0 && traffic(status),
     status.libraries.length > 0 && h("h2.section", null, t("overview.libraries_title")),
     status.libraries.length > 0 ? h("div.library-grid", null, status.libraries.map((each) => card(each, status))) : firstSteps(),
@@ -57,16 +65,21 @@ function subscribeButton() {
 
 /** @typedef {{key: string, icon: string, tone: string, text: Child, detail?: Child, action?: Child}} Need */
 
-/** @param {Status} status */
-function needs(status) {
+/** @param {Status} status @param {(() => void) | null} showAll */
+function needs(status, showAll) {
   const list = [...status.libraries.flatMap(needsOf), ...usersNeeds(), ...errorNeeds(status), ...lineNeeds(status)];
+  // What is only to be known comes last.
+  list.sort((a, b) => Number(a.tone === "quiet") - Number(b.tone === "quiet"));
   if (list.length === 0) {
     return status.libraries.length > 0 && h("p.all-well", null, icon("check"), h("span", null, t("overview.all_well")));
   }
+  // One or two more are not worth a press.
+  const shown = showAll && list.length > NEEDS_SHOWN + 2 ? list.slice(0, NEEDS_SHOWN) : list;
   return h("section.needs", { "aria-label": t("overview.needs") },
     h("h2.section", null, t("overview.needs"), h("span.count", null, String(list.length))),
-    h("ul.card.need-list", null, list.map((need) => h("li.need", { key: need.key, class: need.tone },
-      icon(need.icon), h("div.need-text", null, h("p", null, need.text), need.detail && h("p.hint", null, need.detail)), need.action))));
+    h("ul.card.need-list", null, shown.map((need) => h("li.need", { key: need.key, class: need.tone },
+      icon(need.icon), h("div.need-text", null, h("p", null, need.text), need.detail && h("p.hint", null, need.detail)), need.action))),
+    shown.length < list.length && h("button.button.small", { type: "button", onClick: showAll }, t("approvals.show_more", { n: list.length - shown.length })));
 }
 
 /** @param {Library} library @returns {Need[]} */
@@ -167,11 +180,14 @@ function card(library, status) {
 function peersOf(library, status) {
   const rows = status.peers.flatMap((peer) => peer.libraries.filter((each) => each.guid === library.guid).map((each) => ({ peer, each })));
   if (rows.length === 0) return h("p.hint.library-peers", null, t("library.alone"));
-  return h("ul.library-peers", null, rows.map(({ peer, each }) => h("li", { key: peer.address },
+  // One or two more are not worth a line of their own.
+  const shown = rows.length > PEERS_SHOWN + 2 ? rows.slice(0, PEERS_SHOWN) : rows;
+  return h("ul.library-peers", null, shown.map(({ peer, each }) => h("li", { key: peer.address },
     h("span.peer-name", null, h("i.dot", { class: peer.connected ? "good" : "quiet" }), name(peer.name || peer.address),
       !peer.connected && h("span.tag", null, t("peer.away"))),
     bar(each.percent, { label: plainName(peer.name || peer.address), slim: true, tone: peer.connected ? "" : "quiet" }),
-    h("span.num", null, each.percent === "" ? "–" : percent(each.percent)))));
+    h("span.num", null, each.percent === "" ? "–" : percent(each.percent)))),
+  shown.length < rows.length && h("li", { key: "rest" }, h("a", { href: "#/peers" }, t("changes.more", { n: rows.length - shown.length }))));
 }
 
 /** @param {Library} library */

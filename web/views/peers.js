@@ -5,18 +5,22 @@ import { h, icon } from "../parts/dom.js";
 import { askForm, confirm, notice, openDialog, words } from "../parts/dialog.js";
 import { ago, bytes, dateTime, name, percent, plainName, roundTrip } from "../parts/format.js";
 import { t, tx } from "../parts/i18n.js";
-import { bar, copyField, empty, fact, field, lacking, menu, need, pageHead, skeleton, toggle, troubleLine } from "../parts/pieces.js";
+import { bar, copyField, empty, fact, field, lacking, menu, need, pageHead, searchField, skeleton, toggle, troubleLine } from "../parts/pieces.js";
 import { can, state } from "../parts/state.js";
 import { qrCode } from "./share.js";
+
+/** Fewer peers than these are found at a glance. */
+const SEARCHED_FROM = 9;
 
 /** @returns {import("../app.js").View} */
 export function open() {
   const lan = new LanList();
-  return { draw: () => (state.status ? page(state.status, lan) : [pageHead({ title: t("nav.peers") }), skeleton(3, "tall")]) };
+  const search = { text: "" };
+  return { draw: () => (state.status ? page(state.status, lan, search) : [pageHead({ title: t("nav.peers") }), skeleton(3, "tall")]) };
 }
 
-/** @param {Status} status @param {LanList} lan */
-function page(status, lan) {
+/** @param {Status} status @param {LanList} lan @param {{text: string}} search */
+function page(status, lan, search) {
   const known = status.peers.filter((peer) => peer.trust !== "unknown");
   const told = status.peers.filter((peer) => peer.trust === "unknown");
   return [
@@ -26,16 +30,23 @@ function page(status, lan) {
     }),
     lacking("peers.manage"),
     thisMachine(),
+    known.length >= SEARCHED_FROM && h("div.toolbar", { key: "search" }, searchField(t("peers.search"), (text) => { search.text = text; })),
     known.length > 0
-      ? h("div.peer-grid", null, known.map(card))
+      ? peerGrid(known, search.text)
       : empty({ icon: "peers", title: t("peers.empty.title"), text: t("peers.empty.text") }),
     told.length > 0 && [
       h("h2.section", null, t("peers.told.title")),
       h("p.lede", null, t("peers.told.text")),
-      h("ul.card.line-list", null, told.map(toldPeer)),
+      h("ul.card.line-list.machines", null, told.map(toldPeer)),
     ],
     can("peers.manage") && lan.draw(),
   ];
+}
+
+/** @param {Peer[]} known @param {string} text that their names or addresses have */
+function peerGrid(known, text) {
+  const found = known.filter((peer) => [peer.name, peer.address, peer.node ?? ""].some((each) => each.toLowerCase().includes(text)));
+  return found.length > 0 ? h("div.peer-grid", null, found.map(card)) : empty({ icon: "search", title: t("files.nothing.title"), text: t("changes.nothing.text") });
 }
 
 /** Machines on the local network. What they say of themselves is a key and addresses: either may be another's, so the key is compared by people. */
@@ -63,7 +74,7 @@ class LanList {
       h("div.section-head", null, h("h2.section", null, t("lan.title")), h("button.button.small", { type: "button", onClick: () => void this.load() }, icon("refresh"), t("lan.again"))),
       h("p.lede", null, t(this.lan && !this.lan.is_looking ? "lan.off" : "lan.text")),
       troubleLine(this.trouble),
-      nodes.length > 0 ? h("ul.card.line-list", null, nodes.map((each) => this.line(each))) : this.lan?.is_looking && h("p.hint", null, t("lan.nobody")));
+      nodes.length > 0 ? h("ul.card.line-list.machines", null, nodes.map((each) => this.line(each))) : this.lan?.is_looking && h("p.hint", null, t("lan.nobody")));
   }
 
   /** @param {Lan["nodes"][number]} found */

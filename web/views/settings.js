@@ -15,8 +15,8 @@ import { Schedule } from "./schedule.js";
 
 /** @type {[string, Key[]][]} */
 const GROUPS = [
-  ["limits", [{ key: "limits.down", kind: "text", example: "20MB/s" }, { key: "limits.up", kind: "text", example: "5MB/s" }, { key: "minFree", kind: "text", example: "1GB" }]],
-  ["storage", [{ key: "defaultSyncRoot", kind: "text", example: "./libraries" }]],
+  ["limits", [{ key: "limits.down", kind: "text", example: "20MB/s" }, { key: "limits.up", kind: "text", example: "5MB/s" }]],
+  ["storage", [{ key: "minFree", kind: "text", example: "1GB" }, { key: "defaultSyncRoot", kind: "text", example: "./libraries" }]],
   ["network", [{ key: "port", kind: "number", example: "8000" }, { key: "listen", kind: "text", example: "127.0.0.1" }, { key: "lan", kind: "bool" }, { key: "dht", kind: "bool" },
     { key: "coordinators", kind: "lines", example: "NODEID@host:port" }, { key: "zone", kind: "text" }]],
   ["identity", [{ key: "username", kind: "text" }]],

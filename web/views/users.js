@@ -52,7 +52,7 @@ class Users {
 
   proposed() {
     if (state.proposedUsers.length === 0) return null;
-    return h("section", null, h("h2.section", null, t("users.proposed"), h("span.count", null, String(state.proposedUsers.length))),
+    return h("section.asks", null, h("h2.section", null, t("users.proposed"), h("span.count", null, String(state.proposedUsers.length))),
       h("p.lede", null, t("users.proposed.text")),
       h("ul.card.line-list", null, state.proposedUsers.map((each) => h("li", { key: each.name },
         avatar(each.name),
@@ -69,11 +69,12 @@ class Users {
       avatar(each.user),
       h("div.line-text", null, h("strong", null, name(each.user), each.user === state.me?.user && h("span.tag", null, t("users.you"))),
         h("span.hint", null, each.role && t(`role.${each.role}`), each.role && Object.keys(each.libraries).length > 0 && " · ", Object.entries(each.libraries).map(([id, role], index) => [index ? ", " : "", name(library(id)?.name ?? id), ": ", t(`role.${role}`)]))),
-      h("button.button.small", { type: "button", onClick: () => this.change(each), "aria-label": t("users.change.label", { user: plainName(each.user) }) }, t("users.change")),
-      h("button.icon-button", {
-        type: "button", "aria-label": t("users.remove.label", { user: plainName(each.user) }), onClick: () => this.removeUser(each),
-        disabled: each.user === state.me?.user, title: t(each.user === state.me?.user ? "users.remove.self" : "users.remove"),
-      }, icon("trash")))));
+      h("div.actions", null,
+        h("button.button.small", { type: "button", onClick: () => this.change(each), "aria-label": t("users.change.label", { user: plainName(each.user) }) }, t("users.change")),
+        h("button.icon-button", {
+          type: "button", "aria-label": t("users.remove.label", { user: plainName(each.user) }), onClick: () => this.removeUser(each),
+          disabled: each.user === state.me?.user, title: t(each.user === state.me?.user ? "users.remove.self" : "users.remove"),
+        }, icon("trash"))))));
   }
 
   async add() {

@@ -201,7 +201,7 @@ test("conflicts, votes, trust, versions and undo are done as the dialogs say", a
   await page.getByText("At other machines").waitFor({ state: "detached" });
   await go(page, "#/approvals");
   const changing = page.locator(".proposal", { hasText: "Change 3 entries, 1 of them by deletion" });
-  const marks = await changing.locator(".path-list li").evaluateAll((lines) => lines.map((line) => line.querySelector("use").getAttribute("href").split("#")[1]));
+  const marks = await changing.locator(".path-list li").evaluateAll((lines) => lines.map((line) => line.querySelector("use").getAttribute("href").split("#icon-")[1]));
   assert.deepEqual(marks, ["trash", "changes", "changes"]);
   await page.locator(".proposal", { hasText: "Delete 214 entries" }).getByText("Show 92 more").click();
   await page.locator(".proposal", { hasText: "Delete 214 entries" }).getByText("and 114 more").waitFor();

@@ -44,7 +44,7 @@ try {
   await click(a, a.page.locator("dialog").getByRole("button", { name: "Add library" }));
   await click(a, a.page.getByRole("button", { name: "Add a peer" }));
   await trustPeer(a, addressOfB);
-  await click(b, b.page.getByRole("button", { name: "Add peer" }));
+  await click(b, b.page.getByRole("button", { name: "Add peer" }).first());
   await trustPeer(b, addressOfA);
   await b.page.locator(".subscribe .count").waitFor({ timeout: 30_000 });
   await click(b, b.page.getByRole("button", { name: "Subscribe" }).first());

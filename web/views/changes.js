@@ -55,9 +55,9 @@ class Changes {
     return [
       pageHead({
         title: t("nav.changes"), text: t("changes.text"),
-        actions: h("button.button", { type: "button", onClick: undoAuthor, ...need("undo") }, icon("undo"), t("changes.undo")),
+        actions: h("button.button", { type: "button", onClick: undoAuthor, disabled: !state.status?.libraries.length, ...need("undo") }, icon("undo"), t("changes.undo")),
       }),
-      this.filters(),
+      (this.lines?.length ?? 0) > 0 && this.filters(),
       troubleLine(this.trouble),
       this.lines ? this.days() : !this.trouble && skeleton(6),
     ];
@@ -82,7 +82,7 @@ class Changes {
       && (!this.search || line.paths.some((path) => path.toLowerCase().includes(this.search))));
     if (lines.length === 0) {
       const isFiltered = this.library || this.author || this.search;
-      return empty({ icon: "changes", title: t(isFiltered ? "files.nothing.title" : "changes.empty.title"), text: t(isFiltered ? "changes.nothing.text" : "changes.empty.text") });
+      return empty({ icon: "changes", title: t(isFiltered ? "files.nothing.title" : "changes.empty.title"), text: t(isFiltered ? "changes.nothing.text" : "changes.empty.text"), action: !isFiltered && h("a.button", { href: "#/files" }, t("nav.files")) });
     }
     /** @type {Map<string, Line[]>} */
     const days = new Map();

@@ -48,13 +48,13 @@ function page(status, showAll) {
 }
 
 function firstSteps() {
-  return [can("peers.manage") && thisMachine(), empty({
+  return [empty({
     icon: "library", title: t("overview.empty.title"), text: t("overview.empty.text"),
     action: can("libraries.manage") && h("div.actions", null,
       h("button.button.primary", { type: "button", onClick: addLibrary }, icon("plus"), t("overview.add")),
       subscribeButton(),
       h("button.button", { type: "button", onClick: () => addPeer(), ...need("peers.manage") }, icon("peers"), t("peers.add"))),
-  })];
+  }), can("peers.manage") && thisMachine()];
 }
 
 /** With the number of libraries that peers have and this machine has not. */
@@ -165,8 +165,9 @@ function card(library, status) {
   const missing = library.files - library.files_here;
   return h("article.card.library-card", { key: library.guid },
     h("header", null,
-      h("h3", null, h("a", { href: filesHash(library.guid) }, name(library.name))),
-      statePill(library.conflicts > 0 && ["up to date", "syncing"].includes(library.state) ? "conflict" : library.state), libraryMenu(library)),
+      h("div.card-title", null, h("h3", null, h("a", { href: filesHash(library.guid) }, name(library.name))),
+        statePill(library.conflicts > 0 && ["up to date", "syncing"].includes(library.state) ? "conflict" : library.state)),
+      libraryMenu(library)),
     h("div.library-percent", null, h("span.big-number", null, percent(library.percent)),
       h("span.library-size", null, h("span", null, t("library.files", { n: library.files })), h("span", null, bytes(library.bytes)))),
     bar(library.percent, { label: plainName(library.name), tone }),

@@ -33,7 +33,7 @@ function page(status, lan, search) {
     known.length >= SEARCHED_FROM && h("div.toolbar", { key: "search" }, searchField(t("peers.search"), (text) => { search.text = text; })),
     known.length > 0
       ? peerGrid(known, search.text)
-      : empty({ icon: "peers", title: t("peers.empty.title"), text: t("peers.empty.text") }),
+      : empty({ icon: "peers", title: t("peers.empty.title"), text: t("peers.empty.text"), action: can("peers.manage") && h("button.button.primary", { type: "button", onClick: () => addPeer() }, icon("plus"), t("peers.add")) }),
     told.length > 0 && [
       h("h2.section", null, t("peers.told.title")),
       h("p.lede", null, t("peers.told.text")),

@@ -24,7 +24,8 @@ function page(status, jobs) {
   return [
     pageHead({ title: t("nav.transfers"), text: t("transfers.text", { down: rate(status.rate_down), up: rate(status.rate_up) }) }),
     jobs.draw(),
-    coming.length + going.length + jobs.count === 0 && empty({ icon: "check", title: t("transfers.none.title"), text: t("transfers.none.text") }),
+    coming.length + going.length + jobs.count === 0 && (status.libraries.length > 0 ? empty({ icon: "check", title: t("transfers.none.title"), text: t("transfers.none.text") })
+      : empty({ icon: "transfers", title: t("transfers.none.title"), text: t("transfers.none.no_library"), action: h("a.button", { href: "#/" }, t("nav.overview")) })),
     coming.length > 0 && h("section", { key: "coming" }, h("h2.section", null, t("transfers.coming"), h("span.count", null, String(coming.length))),
       h("ul.card.line-list", null, coming.map((library) => incoming(library, status)))),
     going.length > 0 && h("section", { key: "going" }, h("h2.section", null, t("transfers.going"), h("span.count", null, String(going.length))),

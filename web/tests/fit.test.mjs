@@ -137,3 +137,37 @@ test("the file that a link names is marked and in sight, in whatever order", asy
   await picked.getByText("teaser-final-v2.mp4").waitFor();
   await close();
 });
+
+test("the focus is seen wherever the Tab key brings it", async () => {
+  await control("full");
+  const { page, close } = await open({ height: 1200 });
+  await login(page, mock.address);
+  const found = new Set();
+  for (const hash of ["#/", "#/files/scans?open=notes.md", "#/peers", "#/transfers", "#/conflicts", "#/users", "#/settings"]) {
+    await go(page, hash);
+    await page.evaluate(() => document.querySelector("h1").focus());
+    for (let tabs = 0; tabs < 40; tabs += 1) {
+      await page.keyboard.press("Tab");
+      const lost = await page.evaluate(() => {
+        const focused = document.activeElement;
+        if (!focused || focused === document.body || focused.matches("audio, video")) return "";
+        // A switch shows it on its track.
+        const shown = focused.matches(".toggle input") ? focused.nextElementSibling : focused;
+        const style = getComputedStyle(shown);
+        const reach = Number.parseFloat(style.outlineWidth) + Number.parseFloat(style.outlineOffset);
+        if (style.outlineStyle === "none" || Number.parseFloat(style.outlineWidth) < 2) return `no ring: ${shown.outerHTML.slice(0, 90)}`;
+        const own = shown.getBoundingClientRect();
+        for (let each = shown.parentElement; each && each !== document.body; each = each.parentElement) {
+          const clip = getComputedStyle(each);
+          if (clip.overflowX === "visible" && clip.overflowY === "visible") continue;
+          const box = each.getBoundingClientRect();
+          if (own.left - reach < box.left - 0.5 || own.right + reach > box.right + 0.5) return `its ring is cut: ${shown.outerHTML.slice(0, 90)}`;
+        }
+        return "";
+      });
+      if (lost) found.add(`${hash}: ${lost}`);
+    }
+  }
+  await close();
+  assert.deepEqual([...found], []);
+});

@@ -66,6 +66,27 @@ for (const [world, locale] of [["full", "de-DE"], ["ugly", "en-GB"], ["ugly", "d
   });
 }
 
+test("login and setup fit", async () => {
+  for (const locale of ["en-GB", "de-DE"]) {
+    const { page, close } = await open({ width: 320, height: 640, locale });
+    await page.goto(mock.address);
+    await page.waitForSelector("form");
+    assert.deepEqual(await misfits(page, { forFingers: true }), []);
+    await control("setup");
+    for (const address of [mock.address, `${mock.address}/#setup=secret-token`]) {
+      await page.goto("about:blank");
+      await page.goto(address);
+      await page.waitForSelector(".outside-card h1");
+      assert.deepEqual(await misfits(page, { forFingers: true }), []);
+    }
+    await page.fill("input[name=username]", "anna");
+    for (const name of ["password", "again"]) await page.fill(`input[name=${name}]`, "a long password");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".shell h1");
+    await close();
+  }
+});
+
 test("what is not saved yet stays in sight above the tabs", async () => {
   await control("full");
   for (const width of [320, 360]) {

@@ -7,6 +7,8 @@ import { bar, empty, pageHead, skeleton } from "../parts/pieces.js";
 import { filesHash, peerRates, state } from "../parts/state.js";
 import { Jobs } from "./jobs.js";
 
+const GOING_SHOWN = 20;
+
 /** @returns {import("../app.js").View} */
 export function open() {
   const jobs = new Jobs();
@@ -29,7 +31,8 @@ function page(status, jobs) {
     coming.length > 0 && h("section", { key: "coming" }, h("h2.section", null, t("transfers.coming"), h("span.count", null, String(coming.length))),
       h("ul.card.line-list", null, coming.map((library) => incoming(library, status)))),
     going.length > 0 && h("section", { key: "going" }, h("h2.section", null, t("transfers.going"), h("span.count", null, String(going.length))),
-      h("ul.card.line-list", null, going.map(({ peer, each }) => outgoing(peer, each)))),
+      h("ul.card.line-list", null, going.slice(0, GOING_SHOWN).map(({ peer, each }) => outgoing(peer, each))),
+      going.length > GOING_SHOWN && h("p.hint", null, t("jobs.further", { n: going.length - GOING_SHOWN }))),
     linked.length > 0 && h("section", { key: "peers" }, h("h2.section", null, t("transfers.peers")), h("p.lede", null, t("transfers.peers.text")),
       h("ul.card.line-list", null, linked.map(peerLine))),
   ];

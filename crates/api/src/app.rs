@@ -6,7 +6,7 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
 use swarm_core::base::Category;
-use swarm_daemon::{Asker, LibraryFiles, OpenFiles, Reply, Request, Status};
+use swarm_daemon::{Asker, Client, Gate, LibraryFiles, OpenFiles, Passwords, Reply, Request, Status};
 use swarm_daemon_files::{DaemonFolder, Reloaded, Role};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::audit::Audit;
 use crate::auth::{
-    COOKIE, First, Gate, LibraryName, Passwords, Permission, SECURE_COOKIE, Sessions, Tokens, refused,
+    COOKIE, First, LibraryName, Permission, SECURE_COOKIE, Sessions, Tokens, refused,
 };
 use crate::clock;
 use crate::events::Events;
@@ -67,7 +67,6 @@ pub(crate) struct Parts {
     pub(crate) folder: DaemonFolder,
     pub(crate) tokens: Tokens,
     pub(crate) passwords: Passwords,
-    pub(crate) audit: Audit,
     pub(crate) facts: Facts,
     pub(crate) tasks: TaskTracker,
     pub(crate) ending: CancellationToken,
@@ -75,15 +74,15 @@ pub(crate) struct Parts {
 
 impl App {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { asker, folder, tokens, passwords, audit, facts, tasks, ending } = parts;
+        let Parts { asker, folder, tokens, passwords, facts, tasks, ending } = parts;
         let links = Links::open(facts.state.join("links.json"));
         let revocations = Revocations::open(facts.state.join("token-revocation"));
         Self {
             asker,
             files: Arc::new(Files::new(folder, tokens, revocations, links)),
+            audit: Audit::new(passwords.audit().clone()),
             passwords,
             first: First::default(),
-            audit,
             events: Events::default(),
             rates: Rates::default(),
             open_files: Arc::default(),
@@ -133,13 +132,9 @@ impl App {
     pub(crate) async fn proven(&self, name: &str, password: &str, from: IpAddr) -> Answer<KnownUser> {
         let user = self.user(name);
         let hash = user.as_ref().map(|user| user.proof.as_str());
-        match (self.passwords.compare(name, password, hash, from).await, user) {
+        match (self.passwords.compare(name, password, hash, Client::Web(from)).await, user) {
             (Gate::Open, Some(user)) => Ok(user),
-            // What waits was not compared: that is no news, and there may be any number of it.
-            (Gate::Wrong | Gate::Open, _) => {
-                self.audit.begin(name, from, "login refused", "").end(Err(refused(Gate::Wrong)))
-            }
-            (gate @ Gate::Wait(_), _) => Err(refused(gate)),
+            (gate, _) => Err(refused(gate)),
         }
     }
 

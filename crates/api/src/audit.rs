@@ -1,34 +1,20 @@
-//! The log of what users did: a JSON line each, in `.swarm/audit.log`. Invariant: a line says what came of the act, and each act has one, also if its
-//! client goes meanwhile; it holds no password and no token; its length is bounded by putting the full one aside, as `audit.log.1`. A line is short,
-//! whatever a client sends, so that nobody drives the lines of others out at little cost.
+//! What users do, for the log of it (`swarm_daemon::AuditLog`). Invariant: a line says what came of the act, and each act is told, also if its client goes
+//! meanwhile.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::Serialize;
+use swarm_daemon::{AuditLine, AuditLog, Outcome};
 
-use crate::clock;
-use crate::limits::{AUDIT_LEN_MAX, AUDIT_TEXT_LEN_MAX};
 use crate::problem::Answer;
 
 /// The log.
 #[derive(Clone, Debug)]
-pub(crate) struct Audit(Arc<Log>);
-
-#[derive(Debug)]
-struct Log {
-    path: PathBuf,
-    file: Mutex<Option<(File, u64)>>,
-}
+pub(crate) struct Audit(AuditLog);
 
 /// Something that a user does. Its line is written when it is over.
 #[derive(Debug)]
 pub(crate) struct Act {
-    audit: Audit,
+    log: AuditLog,
     user: String,
     from: IpAddr,
     did: String,
@@ -36,33 +22,9 @@ pub(crate) struct Act {
     outcome: Outcome,
 }
 
-/// What came of an act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    /// Its client went before it was over: it may have been done.
-    Unknown,
-    Done,
-    /// With the status of the answer.
-    Refused(u16),
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    at_ms: u64,
-    user: &'a str,
-    from: IpAddr,
-    did: &'a str,
-    what: &'a str,
-    /// `done`, `refused` or `unknown`.
-    outcome: &'static str,
-    /// The HTTP status of a refusal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-}
-
 impl Audit {
-    pub(crate) fn new(path: PathBuf) -> Self {
-        Self(Arc::new(Log { path, file: Mutex::default() }))
+    pub(crate) fn new(log: AuditLog) -> Self {
+        Self(log)
     }
 
     /// Notes what somebody did, and that it is done.
@@ -72,9 +34,8 @@ impl Audit {
 
     /// Somebody begins to do something.
     pub(crate) fn begin(&self, user: &str, from: IpAddr, did: &str, what: &str) -> Act {
-        let owned = |text: &str| beginning(text).to_owned();
-        let (user, did, what) = (owned(user), owned(did), owned(what));
-        Act { audit: self.clone(), user, from, did, what, outcome: Outcome::Unknown }
+        let (user, did, what) = (user.to_owned(), did.to_owned(), what.to_owned());
+        Act { log: self.0.clone(), user, from, did, what, outcome: Outcome::Unknown }
     }
 }
 
@@ -97,46 +58,10 @@ impl Act {
 }
 
 impl Drop for Act {
-    /// A log that cannot be written is told, and holds nobody up.
     fn drop(&mut self) {
-        let (outcome, status) = match self.outcome {
-            Outcome::Unknown => ("unknown", None),
-            Outcome::Done => ("done", None),
-            Outcome::Refused(status) => ("refused", Some(status)),
-        };
-        let Self { user, from, did, what, .. } = &*self;
-        let line = Line { at_ms: clock::now_ms(), user, from: *from, did, what, outcome, status };
-        let Ok(mut line) = serde_json::to_vec(&line) else { return };
-        line.push(b'\n');
-        if let Err(error) = self.audit.0.append(&line) {
-            tracing::warn!(%error, "cannot write the log of what users do");
-        }
+        let Self { user, from, did, what, outcome, .. } = &*self;
+        self.log.write(AuditLine { user, from: *from, did, what, outcome: *outcome });
     }
-}
-
-impl Log {
-    fn append(&self, line: &[u8]) -> std::io::Result<()> {
-        let mut kept = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.as_ref().is_some_and(|(_, len)| *len >= AUDIT_LEN_MAX) {
-            *kept = None;
-            std::fs::rename(&self.path, self.path.with_extension("log.1"))?;
-        }
-        if kept.is_none() {
-            let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
-            let len = file.metadata()?.len();
-            *kept = Some((file, len));
-        }
-        if let Some((file, len)) = kept.as_mut() {
-            file.write_all(line)?;
-            *len += line.len() as u64;
-        }
-        Ok(())
-    }
-}
-
-/// As much of a text as a line has room for.
-fn beginning(text: &str) -> &str {
-    &text[..text.floor_char_boundary(AUDIT_TEXT_LEN_MAX)]
 }
 
 #[cfg(test)]
@@ -144,28 +69,11 @@ mod tests {
     use super::*;
     use crate::problem::Problem;
 
-    #[test]
-    fn a_line_is_short_and_a_full_log_is_put_aside() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("audit.log");
-        let from = std::net::Ipv4Addr::LOCALHOST.into();
-        let audit = Audit::new(path.clone());
-        audit.note(&"\u{e4}".repeat(100_000), from, "login refused", "two\nlines");
-        let text = std::fs::read_to_string(&path).expect("it is there");
-        assert!(text.len() < 1000 && text.lines().count() == 1, "{text}");
-        std::fs::write(&path, vec![b'x'; usize::try_from(AUDIT_LEN_MAX).expect("it fits")]).expect("a place");
-        let audit = Audit::new(path.clone());
-        audit.note("anna", from, "login", "");
-        audit.note("ben", from, "login", "");
-        let len = |path: &std::path::Path| std::fs::metadata(path).expect("it is there").len();
-        assert!(len(&path) < 1000 && len(&folder.path().join("audit.log.1")) >= AUDIT_LEN_MAX);
-    }
-
     #[tokio::test]
     async fn a_line_says_what_came_of_the_act() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("audit.log");
-        let audit = Audit::new(path.clone());
+        let audit = Audit::new(AuditLog::new(path.clone()));
         let act = |did: &str| audit.begin("anna", std::net::Ipv4Addr::LOCALHOST.into(), did, "");
         let refused = async { Err::<(), _>(Problem::not_found("nothing")) };
         assert!(act("one").over(async { Ok(()) }).await.is_ok() && act("two").over(refused).await.is_err());

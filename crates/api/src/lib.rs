@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use app::{App, Facts, Parts};
-use auth::{Passwords, Tokens};
+use auth::Tokens;
 use limits::{LOOK_INTERVAL, OPEN_FILES_AGE, STOP_TIMEOUT};
 use server::{Certificate, Guests, Server};
 
@@ -83,8 +83,7 @@ impl Api {
         let app = Arc::new(App::new(Parts {
             asker: daemon.asker(),
             tokens: Tokens::open(&state.join("token-key"), &node)?,
-            passwords: Passwords::new().ok_or(ApiError::NoChance)?,
-            audit: audit::Audit::new(state.join("audit.log")),
+            passwords: daemon.passwords(),
             folder,
             facts,
             tasks: tasks.clone(),

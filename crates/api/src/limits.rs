@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub use swarm_daemon::limits::{NAME_LEN_MAX, PASSWORD_LEN_MAX};
+
 /// Connections at once. When all are taken, the oldest one that has not proven a user gives way.
 pub const CONNECTIONS_MAX: usize = 4096;
 /// Connections have this share of the descriptors: a program that opened a thousand sockets would otherwise keep this one from its own files.
@@ -72,26 +74,6 @@ pub const REFRESH_OF_USER_MAX: usize = 32;
 pub const REVOKED_MAX: usize = 4096;
 /// The same of one user: one more revokes all access tokens of that user.
 pub const REVOKED_OF_USER_MAX: usize = 64;
-/// Passwords that are compared at once: each takes 19 MiB and some 60 ms.
-pub const COMPARED_AT_ONCE: usize = 2;
-/// Passwords that wait to be compared; further ones are sent away.
-pub const COMPARISONS_WAITING_MAX: usize = 32;
-/// What somebody waits when too many passwords are compared already.
-pub const BUSY_WAIT: Duration = Duration::from_secs(1);
-/// How long a password that was proven by Basic authentication is known without comparing it again.
-pub const PROVEN_AGE: Duration = Duration::from_secs(300);
-/// Passwords that are known in this way.
-pub const PROVEN_MAX: usize = 256;
-/// Wrong passwords in a row for one name, or from one address, that cost no wait.
-pub const FREE_FAILURES: u32 = 5;
-/// Longest wait after wrong passwords.
-pub const BACKOFF_MAX: Duration = Duration::from_secs(15 * 60);
-/// Names and addresses whose wrong passwords are remembered.
-pub const BACKOFFS_MAX: usize = 4096;
-/// Longest name and password of a login, bytes.
-pub const NAME_LEN_MAX: usize = 256;
-/// The same for a password.
-pub const PASSWORD_LEN_MAX: usize = 1024;
 /// Shortest password that this API takes for a new user, characters (NIST SP 800-63B, section 5.1.1.2).
 pub const PASSWORD_LEN_MIN: usize = 8;
 /// The status is asked for at most this often, however many ask.
@@ -131,10 +113,6 @@ pub const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 pub const SCRATCHES_MAX: usize = 8;
 /// A side of a conflict is no longer, bytes: so much room has to be there for a copy.
 pub const SIDE_LEN_MAX: u64 = 256 << 20;
-/// Length of the log of what users did, bytes, before it is put aside.
-pub const AUDIT_LEN_MAX: u64 = 4 << 20;
-/// Bytes of a name in a line of it.
-pub const AUDIT_TEXT_LEN_MAX: usize = 256;
 /// Folders that are sent at once as ZIP files: each has a thread.
 pub const ZIPS_MAX: usize = 8;
 /// Names in the list of files of such a folder that are on other machines.
@@ -156,7 +134,6 @@ pub const ID_DIGITS_MIN: usize = 4;
 
 const _: () = assert!(BODY_LEN_MAX < LONG_BODY_LEN_MAX);
 const _: () = assert!(LINKS_LEN_MAX < PRIVATE_FILE_LEN_MAX, "what was written is read again");
-const _: () = assert!(COMPARED_AT_ONCE < COMPARISONS_WAITING_MAX);
 const _: () = assert!(SESSIONS_OF_USER_MAX < SESSIONS_MAX && REFRESH_OF_USER_MAX < REFRESH_MAX);
 const _: () = assert!(REVOKED_OF_USER_MAX < REVOKED_MAX);
 const _: () = assert!(LINGER_TIMEOUT.as_secs() < LAST_ANSWERS.as_secs());

@@ -2,9 +2,11 @@
 //! that were quiet longest.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
+
+use swarm_daemon::of_one_client;
 
 use crate::clock;
 use crate::limits::{RATE_ADDRESSES_MAX, RATE_BURST, RATE_PER_SECOND};
@@ -40,14 +42,6 @@ impl Rates {
         bucket.at = now;
         bucket.left = bucket.left.checked_sub(WHOLE).ok_or(1_u64)?;
         Ok(())
-    }
-}
-
-/// A client of IPv6 has a network of its own (RFC 6177): all of it counts as one.
-pub(crate) fn of_one_client(from: IpAddr) -> IpAddr {
-    match from {
-        IpAddr::V4(_) => from,
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX))),
     }
 }
 

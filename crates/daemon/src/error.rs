@@ -16,6 +16,9 @@ pub enum DaemonError {
     /// Another daemon has the folder.
     #[error("a daemon runs already for `{}`: stop it, or name another folder by --dir", Shown(.0))]
     InUse(PathBuf),
+    /// No random bytes.
+    #[error("the system gives no random bytes")]
+    NoChance,
     /// It has no key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -40,6 +43,7 @@ impl DaemonError {
         match self {
             Self::Files(OpenError::Files(_)) => Category::Usage,
             Self::InUse(_) => Category::Held,
+            Self::NoChance => Category::Other,
             Self::Identity(error) => error.category(),
             Self::Bind(error) => error.category(),
             Self::Files(OpenError::Io { source, .. }) | Self::Io { source, .. } => {

@@ -29,8 +29,38 @@ pub(crate) const POSITIONS_MAX: usize = 4096;
 pub(crate) const STRANGER_POSITIONS_MAX: usize = 1024;
 /// Files with wrong bytes that one peer may report.
 pub(crate) const FLAGS_PER_PEER_MAX: usize = 128;
-/// Passwords that are compared at once: each takes 19 MiB and a core.
+/// Passwords that are compared at once, of users of the API and of peers: each takes 19 MiB and a core for some 60 ms.
 pub(crate) const COMPARED_AT_ONCE: usize = 2;
+/// Passwords that wait to be compared; further ones are sent away.
+pub(crate) const COMPARISONS_WAITING_MAX: usize = 32;
+/// What somebody waits when too many passwords are compared already.
+pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(1);
+/// How long a password that was proven by Basic authentication is known without comparing it again.
+pub(crate) const PROVEN_AGE: Duration = Duration::from_secs(300);
+/// Passwords that are known in this way.
+pub(crate) const PROVEN_MAX: usize = 256;
+/// Wrong passwords for one name, or from one place, that cost no wait.
+pub(crate) const FREE_FAILURES: u32 = 5;
+/// The longest wait after wrong passwords, of a place, and of a name at a place.
+pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(15 * 60);
+/// The longest wait of a name at places where it was not proven: somebody elsewhere may have caused it.
+pub(crate) const NAME_BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// Names, places, and names at places that are remembered to have been wrong, each.
+pub(crate) const BACKOFFS_MAX: usize = 4096;
+/// A place where a name was proven waits for none of what others do under that name for so long.
+pub(crate) const PLACE_PROVEN_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Names of which such places are remembered.
+pub(crate) const NAMES_PROVEN_MAX: usize = 1024;
+/// Such places of one name.
+pub(crate) const PLACES_PROVEN_MAX: usize = 16;
+/// Longest name of a user, bytes.
+pub const NAME_LEN_MAX: usize = 256;
+/// Longest password, bytes.
+pub const PASSWORD_LEN_MAX: usize = 1024;
+/// Length of the log of what users did, bytes, before it is put aside.
+pub(crate) const AUDIT_LEN_MAX: u64 = 4 << 20;
+/// Bytes of a name in a line of it.
+pub(crate) const AUDIT_TEXT_LEN_MAX: usize = 256;
 /// Messages from an index that wait to be written to one link.
 pub(crate) const BULK_FRAMES: usize = 8;
 /// Messages that wait to be written to one link.
@@ -87,3 +117,6 @@ pub const TRANSFERS_LISTED_MAX: usize = 256;
 pub const MAP_CELLS_MAX: u32 = 256;
 /// Peers on the map of a transfer; the others are counted.
 pub const MAP_PEERS_MAX: usize = 32;
+
+const _: () = assert!(COMPARED_AT_ONCE < COMPARISONS_WAITING_MAX);
+const _: () = assert!(NAME_BACKOFF_MAX.as_secs() < BACKOFF_MAX.as_secs());

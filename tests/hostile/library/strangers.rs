@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use swarm_library::Message;
-use swarm_library::wire::{Hello, PROTOCOL_MAJOR, PROTOCOL_MINOR};
+use swarm_library::wire::{Hello, PROTOCOL_MAJOR, PROTOCOL_MINOR, RefusalCode};
 
 use super::{Author, Victim, end_of, hello, library, say, say_commit, standing};
 use crate::support::{Hostile, Role, Spent};
@@ -93,22 +93,7 @@ fn guesses_of_a_password_are_compared_a_few_at_a_time() {
         let mut links = Vec::new();
         for number in 0..60 {
             let mut talk = dialer.with_key(20_000 + number).dial(address).await.expect("a link");
-            let (major, minor, name) = (PROTOCOL_MAJOR, PROTOCOL_MINOR, String::new());
-            let (user, password) = ("anna".to_owned(), format!("guess {number}"));
-            say(
-                &mut talk,
-                &Message::Hello(Hello {
-                    major,
-                    minor,
-                    user,
-                    password,
-                    name,
-                    api: None,
-                    reads_compressed: false,
-                    agent: String::new(),
-                }),
-            )
-            .await;
+            say(&mut talk, &as_user("anna", &format!("guess {number}"))).await;
             links.push(talk);
         }
         links
@@ -118,6 +103,57 @@ fn guesses_of_a_password_are_compared_a_few_at_a_time() {
     let settled = victim.settle("60 guesses of a password");
     settled.passed_beside(more, "nobody came in");
     drop(links);
+}
+
+#[test]
+fn who_guesses_passwords_waits_leaves_a_line_and_hears_the_same_of_every_name() {
+    let crowd = Hostile::in_role(1, Role::Library);
+    let victim = Victim::new(&[]);
+    let (dialer, address) = (crowd.dialer(), victim.address);
+    let told = |number: u32, user: &str, password: &str| {
+        let dialer = dialer.with_key(30_000 + number);
+        crowd.run(async {
+            let mut talk = dialer.dial(address).await.expect("a link");
+            say(&mut talk, &as_user(user, password)).await;
+            let refused = async {
+                while let Some(frame) = talk.hear_frame().await {
+                    if let Ok(Some(Message::Refusal(refusal))) = Message::decode(frame) {
+                        return (refusal.code, refusal.why);
+                    }
+                }
+                panic!("the link ended");
+            };
+            tokio::time::timeout(super::PATIENCE, refused).await.expect("it is refused")
+        })
+    };
+    let known = told(0, "anna", "guess");
+    assert_eq!((known.0, told(1, "nobody", "guess")), (RefusalCode::BadCredentials, known));
+    let waits = (2..20).find(|number| told(*number, "anna", "guess").0 == RefusalCode::TooMuch);
+    assert!(waits.is_some_and(|number| number < 10), "{waits:?}");
+    // Nobody from this address is heard for a while: not with the right one, and under no name.
+    assert_eq!(told(20, "anna", "secret").0, RefusalCode::TooMuch);
+    let log = std::fs::read_to_string(victim.world.path("daemon/.swarm/audit.log")).expect("it is there");
+    let lines = log.lines().filter(|line| line.contains("login refused") && line.contains("\"peer "));
+    let refused: Vec<&str> = lines.collect();
+    assert!((5..10).contains(&refused.len()), "{log}");
+    assert!(refused[0].contains("anna") && refused[1].contains("nobody"), "{log}");
+    assert!(!log.contains("guess"), "{log}");
+    victim
+        .settle("guesses one after another")
+        .passed_beside(Spent { peak_len: 2 * PASSWORD_LEN, cpu: Duration::from_secs(60) }, "nobody came in");
+}
+
+fn as_user(user: &str, password: &str) -> Message {
+    Message::Hello(Hello {
+        major: PROTOCOL_MAJOR,
+        minor: PROTOCOL_MINOR,
+        user: user.to_owned(),
+        password: password.to_owned(),
+        name: String::new(),
+        api: None,
+        reads_compressed: false,
+        agent: String::new(),
+    })
 }
 
 const CROWD: u32 = 2000;

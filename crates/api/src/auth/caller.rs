@@ -8,9 +8,9 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use data_encoding::BASE64;
+use swarm_daemon::Gate;
 use swarm_daemon_files::Role;
 
-use super::passwords::Gate;
 use super::roles::{LibraryName, Permission, Roles};
 use super::tokens::Claims;
 use crate::app::App;

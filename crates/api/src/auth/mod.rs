@@ -1,10 +1,8 @@
-//! Who a client is, and what it may do. `caller` reads it from a request; `roles` is the table; `passwords`, `sessions`, `tokens` and `backoff` are the
-//! ways to prove it; `right` is what a body that goes on rests on; `first` makes the first admin.
+//! Who a client is, and what it may do. `caller` reads it from a request; `roles` is the table; `sessions` and `tokens` are ways to prove it, beside
+//! passwords, whose gate is the daemon's (`swarm_daemon::Passwords`); `right` is what a body that goes on rests on; `first` makes the first admin.
 
-mod backoff;
 mod caller;
 mod first;
-mod passwords;
 mod right;
 mod roles;
 mod sessions;
@@ -14,7 +12,6 @@ pub(crate) use caller::{
     COOKIE, Caller, SECURE_COOKIE, Via, cookie_of, no_such_library, refused, session_user,
 };
 pub(crate) use first::First;
-pub(crate) use passwords::{Busy, Gate, Passwords};
 #[cfg(test)]
 pub(crate) use right::tests as right_tests;
 pub(crate) use right::{Lasting, Right};

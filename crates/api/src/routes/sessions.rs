@@ -9,13 +9,14 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use swarm_daemon::Busy;
 use swarm_daemon_files::Role;
 use utoipa::ToSchema;
 
 use super::peers::Password;
 use super::{From, ip};
 use crate::app::App;
-use crate::auth::{Busy, Caller, Pair, Permission, Via, cookie_of, session_user};
+use crate::auth::{Caller, Pair, Permission, Via, cookie_of, session_user};
 use crate::clock;
 use crate::extract::Given;
 use crate::known;

@@ -43,6 +43,7 @@ use crate::control::ControlSocket;
 use crate::exchange::{self, Dialed, PeerState, Target};
 use crate::library::{self, LibraryHandle, Outbox, Output as LibraryOutput};
 use crate::page::Pages;
+use crate::proof::Passwords;
 use crate::protocol::ProposedUser;
 use crate::settings::Settings;
 use libraries::Running;
@@ -60,6 +61,7 @@ pub struct Daemon {
     control: ControlSocket,
     asker: Asker,
     calls: mpsc::Receiver<Call>,
+    passwords: Passwords,
 }
 
 /// How a daemon ended.

@@ -12,9 +12,11 @@ use tokio::sync::mpsc;
 
 use super::{Daemon, QUEUE, STATE_FOLDER};
 use crate::asking::Asker;
+use crate::audit::AuditLog;
 use crate::control::{ControlSocket, socket_path};
 use crate::error::DaemonError;
 use crate::exchange::hash_password;
+use crate::proof::Passwords;
 
 impl Daemon {
     /// Takes a folder, makes what is missing in it, and binds its sockets. Must be called within a tokio runtime.
@@ -37,7 +39,9 @@ impl Daemon {
         let control = ControlSocket::bind(&socket).map_err(failed("listen at", &socket))?;
         let (calls, call_queue) = mpsc::channel(QUEUE);
         let asker = Asker::new(calls);
-        Ok(Self { folder, state, _lock: lock, endpoint, control, asker, calls: call_queue })
+        let audit = AuditLog::new(state.join("audit.log"));
+        let passwords = Passwords::new(audit).ok_or(DaemonError::NoChance)?;
+        Ok(Self { folder, state, _lock: lock, endpoint, control, asker, calls: call_queue, passwords })
     }
 
     /// This node.
@@ -53,6 +57,11 @@ impl Daemon {
     /// Asks it, once it runs.
     pub fn asker(&self) -> Asker {
         self.asker.clone()
+    }
+
+    /// Compares passwords of users, of whichever way they come.
+    pub fn passwords(&self) -> Passwords {
+        self.passwords.clone()
     }
 
     /// Its folder.

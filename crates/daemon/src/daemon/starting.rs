@@ -47,7 +47,7 @@ pub(super) struct Started {
 
 /// Starts everything but the libraries.
 pub(super) fn start(daemon: Daemon) -> Started {
-    let Daemon { folder, state, _lock: lock, endpoint, control, asker, calls } = daemon;
+    let Daemon { folder, state, _lock: lock, endpoint, control, asker, calls, passwords } = daemon;
     let (tasks, ending) = (TaskTracker::new(), CancellationToken::new());
     let config = folder.config();
     let limits = limits_now(config);
@@ -73,6 +73,7 @@ pub(super) fn start(daemon: Daemon) -> Started {
         endpoint: endpoint.clone(),
         own: hello_of(config),
         access: Settings::of(&folder, endpoint.node_id()).access,
+        passwords,
         contents: contents.clone(),
         outputs: exchange_outputs,
         tasks: tasks.clone(),

@@ -39,7 +39,7 @@ impl Exchange {
     /// this node relays what others signed, whatever it may have here.
     pub(super) fn may_give(&self, link: u64, library: &LibraryKey) -> bool {
         let Some(linked) = self.links.get(&link) else { return false };
-        let is_greeted = linked.hello.is_some() && !linked.is_verifying;
+        let is_greeted = linked.hello.is_some() && !linked.verifying.is_going();
         let is_peer = is_greeted && self.start.access.peers.contains_key(&linked.node);
         (is_peer || self.role_of(link, library).is_some())
             && self.libraries.contains_key(library)

@@ -1,11 +1,14 @@
 //! How a link becomes one of a peer that is known: its Hello, the password of its user, and what it may hear from then on.
 
-use std::sync::Arc;
+use std::time::Instant;
 
 use swarm_library::LibraryKey;
 use swarm_library::wire::{Hello, Message, PROTOCOL_MAJOR, Refusal, RefusalCode};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Access, Exchange, Input, access::verify_password};
+use super::{Access, Exchange, Input};
+use crate::clock;
+use crate::proof::{Client, Gate};
 
 impl Exchange {
     pub(super) async fn on_hello(&mut self, link: u64, hello: Hello) {
@@ -27,43 +30,78 @@ impl Exchange {
         }
     }
 
-    /// Begins to compare the password of a peer with that of its user, if it was not compared with the one that users.json has now.
+    /// Begins to compare the password of a peer with that of its user, if it was not compared with the one that users.json has now. Without such a
+    /// user it is compared, too: neither time nor answer tells who is one.
     pub(super) fn verify(&mut self, link: u64) -> bool {
         let Some(linked) = self.links.get_mut(&link) else { return false };
         let Some(Hello { user, password, .. }) = linked.hello.clone() else { return false };
-        let check = if user.is_empty() { None } else { self.start.access.check_of(&user) };
-        if linked.is_verifying || linked.compared_with == check {
+        if user.is_empty() {
             return false;
         }
-        linked.compared_with.clone_from(&check);
-        let Some(check) = check else {
-            linked.user = None;
+        let check = self.start.access.check_of(&user);
+        if !linked.verifying.begins(check.as_deref(), clock::moment()) {
             return false;
+        }
+        let address = linked.link.remote_address().ip();
+        let client = if self.start.access.peers.contains_key(&linked.node) {
+            Client::Peer(linked.node, address)
+        } else {
+            Client::Stranger(linked.node, address)
         };
-        linked.is_verifying = true;
-        let (inputs, comparisons) = (self.inputs.clone(), Arc::clone(&self.comparisons));
+        // One whose turn has not come ends with its link: a peer that comes again and again has one in the queue.
+        let ends = CancellationToken::new();
+        linked.verifying.going = Some(ends.clone().drop_guard());
+        let (inputs, passwords) = (self.inputs.clone(), self.start.passwords.clone());
         self.start.tasks.spawn(async move {
-            // It is closed by nobody.
-            let _turn = comparisons.acquire_owned().await;
-            let checked = tokio::task::spawn_blocking(move || verify_password(&check, &password));
-            let user = checked.await.unwrap_or(false).then_some(user);
-            let _ = inputs.send(Input::Verified { link, user }).await;
+            let compared = passwords.compare(&user, &password, check.as_deref(), client);
+            if let Some(gate) = ends.run_until_cancelled(compared).await {
+                let _ = inputs.send(Input::Verified { link, gate }).await;
+            }
         });
         true
     }
 
-    pub(super) async fn on_verified(&mut self, link: u64, user: Option<String>) {
+    /// Compares the passwords that had to wait.
+    pub(super) fn verify_again(&mut self) {
+        let links: Vec<u64> = self.links.keys().copied().collect();
+        let now = clock::moment();
+        for link in links {
+            if self.links.get(&link).is_some_and(|linked| linked.verifying.waited_until(now)) {
+                self.verify(link);
+            }
+        }
+    }
+
+    pub(super) async fn on_verified(&mut self, link: u64, gate: Gate) {
         let Some(linked) = self.links.get_mut(&link) else { return };
-        linked.is_verifying = false;
+        linked.verifying.going = None;
+        let had_to_wait = linked.verifying.waits_until.take().is_some();
+        if let Gate::Wait(wait) = gate {
+            linked.verifying.compared_with = ComparedWith::Nothing;
+            linked.verifying.waits_until = Some(clock::moment() + wait);
+        }
         // What users.json has may have changed while that was compared.
         if self.verify(link) {
             return;
         }
-        let user = user.filter(|user| self.start.access.check_of(user).is_some());
-        if user.is_none() {
-            let why = "no user with that name and password".to_owned();
-            let refusal = Refusal { library: None, code: RefusalCode::BadCredentials, why };
-            self.send(link, Message::Refusal(refusal));
+        let user =
+            self.links.get(&link).and_then(|linked| linked.hello.as_ref()).map(|hello| hello.user.clone());
+        let user = user.filter(|user| gate == Gate::Open && self.start.access.check_of(user).is_some());
+        let refused = match gate {
+            Gate::Open if user.is_some() => None,
+            Gate::Open | Gate::Wrong => {
+                Some((RefusalCode::BadCredentials, "no user with that name and password".to_owned()))
+            }
+            // Once is enough.
+            Gate::Wait(_) if had_to_wait => None,
+            Gate::Wait(wait) => {
+                let seconds = wait.as_secs().max(1);
+                let why = format!("too many wrong passwords: yours is compared in {seconds} s");
+                Some((RefusalCode::TooMuch, why))
+            }
+        };
+        if let Some((code, why)) = refused {
+            self.send(link, Message::Refusal(Refusal { library: None, code, why }));
         }
         if let Some(linked) = self.links.get_mut(&link) {
             linked.peer.user.clone_from(&user);
@@ -103,10 +141,51 @@ impl Exchange {
             if self.start.access.hello_for(&linked.node, &self.start.own) != linked.shown {
                 // Hello is said once on a link: the next one says the new one.
                 self.on_down(link, "this node shows itself as another user now");
-            } else if linked.hello.is_some() && !linked.is_verifying && !self.verify(link) {
+            } else if linked.hello.is_some() && !linked.verifying.is_going() && !self.verify(link) {
                 self.greet(link).await;
             }
         }
+    }
+}
+
+/// How the password of a link is compared.
+#[derive(Default)]
+pub(super) struct Verifying {
+    /// Ends the comparison that goes on.
+    going: Option<DropGuard>,
+    compared_with: ComparedWith,
+    /// It was not compared, and is to be then.
+    waits_until: Option<Instant>,
+}
+
+/// What the password of a link was compared with last.
+#[derive(Default, PartialEq, Eq)]
+enum ComparedWith {
+    #[default]
+    Nothing,
+    /// There was no such user.
+    NobodysHash,
+    Hash(String),
+}
+
+impl Verifying {
+    pub(super) fn is_going(&self) -> bool {
+        self.going.is_some()
+    }
+
+    /// Whether it is to be compared with this now.
+    fn begins(&mut self, check: Option<&str>, now: Instant) -> bool {
+        let check = check.map_or(ComparedWith::NobodysHash, |hash| ComparedWith::Hash(hash.to_owned()));
+        if self.is_going() || self.compared_with == check || self.waits_until.is_some_and(|until| now < until)
+        {
+            return false;
+        }
+        self.compared_with = check;
+        true
+    }
+
+    fn waited_until(&self, now: Instant) -> bool {
+        self.waits_until.is_some_and(|until| until <= now)
     }
 }
 

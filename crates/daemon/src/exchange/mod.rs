@@ -39,8 +39,9 @@ pub(crate) use dialing::{Dialed, Target, keep_linked};
 use crate::clock;
 use crate::contents;
 use crate::library::{LibraryHandle, LibraryState};
-use crate::limits::COMPARED_AT_ONCE;
+use crate::proof::{Gate, Passwords};
 use asked::Asked;
+use greeting::Verifying;
 use links::{LinkStart, Outgoing, Stock};
 use squeezing::Squeezer;
 
@@ -63,7 +64,7 @@ pub(crate) enum Input {
     /// Who may have what.
     Access(Box<Access>),
     /// A password was compared.
-    Verified { link: u64, user: Option<String> },
+    Verified { link: u64, gate: Gate },
     /// What was read from an index for a link was written.
     StockSent { link: u64 },
     /// What trusted peers are told of peers and users.
@@ -124,6 +125,7 @@ pub(crate) struct Start {
     /// What this node shows to peers.
     pub(crate) own: Hello,
     pub(crate) access: Access,
+    pub(crate) passwords: Passwords,
     pub(crate) contents: mpsc::Sender<contents::Input>,
     pub(crate) outputs: mpsc::Sender<Output>,
     pub(crate) tasks: TaskTracker,
@@ -145,8 +147,6 @@ pub(crate) struct Exchange {
     locks: BTreeMap<LibraryKey, Vec<SignedLock>>,
     /// What was said of a library last: it is not said again.
     said: BTreeMap<LibraryKey, Said>,
-    /// Passwords that may be compared at once.
-    comparisons: Arc<Semaphore>,
     /// Something changed since the states were published.
     is_news: bool,
     recipes_asked: recipes::Asked,
@@ -177,9 +177,8 @@ struct Linked {
     /// What this node showed.
     shown: Hello,
     user: Option<String>,
-    /// The hash that the peer's password was compared with last.
-    compared_with: Option<String>,
-    is_verifying: bool,
+    /// How its password is compared.
+    verifying: Verifying,
     standing: BTreeMap<LibraryKey, Standing>,
     /// It told more than is remembered.
     is_cut: bool,
@@ -213,7 +212,6 @@ impl Exchange {
             own_list: Default::default(),
             locks: BTreeMap::new(),
             said: BTreeMap::new(),
-            comparisons: Arc::new(Semaphore::new(COMPARED_AT_ONCE)),
             is_news: false,
             recipes_asked: recipes::Asked::default(),
             recipe_tellers: recipes::Tellers::new(),
@@ -255,7 +253,7 @@ impl Exchange {
             Input::Contents(output) => self.on_contents(output),
             Input::Libraries(libraries) => self.on_libraries(libraries).await,
             Input::Access(access) => self.on_access(*access).await,
-            Input::Verified { link, user } => self.on_verified(link, user).await,
+            Input::Verified { link, gate } => self.on_verified(link, gate).await,
             Input::StockSent { link } => {
                 if let Some(linked) = self.links.get_mut(&link) {
                     linked.is_sending = false;
@@ -351,8 +349,7 @@ impl Exchange {
             hello: None,
             shown: shown.clone(),
             user: None,
-            compared_with: None,
-            is_verifying: false,
+            verifying: Verifying::default(),
             standing: BTreeMap::new(),
             is_cut: false,
             taken,
@@ -443,6 +440,7 @@ impl Exchange {
     }
 
     fn on_tick(&mut self) {
+        self.verify_again();
         let is_silent =
             |linked: &Linked| linked.hello.is_none() && linked.up_at.elapsed() >= GREETING_TIMEOUT;
         let silent: Vec<u64> =
@@ -465,7 +463,7 @@ impl Exchange {
     /// What the peer of a link may do in a library that this node keeps.
     fn role_of(&self, link: u64, library: &LibraryKey) -> Option<Role> {
         let linked = self.links.get(&link)?;
-        if linked.hello.is_none() || linked.is_verifying || !self.libraries.contains_key(library) {
+        if linked.hello.is_none() || linked.verifying.is_going() || !self.libraries.contains_key(library) {
             return None;
         }
         self.start.access.role_of(&linked.node, linked.user.as_deref(), library)

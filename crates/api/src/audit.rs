@@ -60,7 +60,7 @@ impl Act {
 impl Drop for Act {
     fn drop(&mut self) {
         let Self { user, from, did, what, outcome, .. } = &*self;
-        self.log.write(AuditLine { user, from: *from, did, what, outcome: *outcome });
+        self.log.write(AuditLine { user, is_proven: true, from: *from, did, what, outcome: *outcome });
     }
 }
 

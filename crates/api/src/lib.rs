@@ -131,6 +131,7 @@ impl Api {
         if tokio::time::timeout(STOP_TIMEOUT, tasks.wait()).await.is_err() {
             tracing::debug!("some clients of the page did not go in time");
         }
+        app.passwords.audit().tell_unwritten();
     }
 }
 
@@ -146,5 +147,6 @@ async fn forget_open_files(app: Arc<App>) {
     let mut tick = tokio::time::interval(OPEN_FILES_AGE);
     while app.ending.run_until_cancelled(tick.tick()).await.is_some() {
         app.forget_open_files().await;
+        app.passwords.audit().tell_unwritten();
     }
 }

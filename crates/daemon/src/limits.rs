@@ -59,6 +59,14 @@ pub const NAME_LEN_MAX: usize = 256;
 pub const PASSWORD_LEN_MAX: usize = 1024;
 /// Length of the log of what users did, bytes, before it is put aside.
 pub(crate) const AUDIT_LEN_MAX: u64 = 4 << 20;
+/// Such logs that were put aside and are kept.
+pub(crate) const AUDIT_KEPT: usize = 8;
+/// Bytes of it that one user may fill at once: some five thousand lines.
+pub(crate) const AUDIT_SHARE_LEN: u64 = 1 << 20;
+/// The same each second, from then on: it takes a user twelve days to fill all logs that are kept.
+pub(crate) const AUDIT_LEN_PER_SEC: u64 = 32;
+/// Users of whom that is remembered; further ones share.
+pub(crate) const AUDIT_SHARES_MAX: usize = 1024;
 /// Bytes of a name in a line of it.
 pub(crate) const AUDIT_TEXT_LEN_MAX: usize = 256;
 /// Messages from an index that wait to be written to one link.
@@ -120,3 +128,7 @@ pub const MAP_PEERS_MAX: usize = 32;
 
 const _: () = assert!(COMPARED_AT_ONCE < COMPARISONS_WAITING_MAX);
 const _: () = assert!(NAME_BACKOFF_MAX.as_secs() < BACKOFF_MAX.as_secs());
+const _: () = assert!(
+    AUDIT_SHARE_LEN + 7 * 24 * 3600 * AUDIT_LEN_PER_SEC < AUDIT_KEPT as u64 * AUDIT_LEN_MAX,
+    "lines stay for a week at least"
+);

@@ -147,6 +147,7 @@ impl Inner {
     fn tell_wrong(&self, name: &str, client: Client) {
         self.audit.write(AuditLine {
             user: name,
+            is_proven: false,
             from: client.address(),
             did: "login refused",
             what: &client.named(),

@@ -64,6 +64,8 @@ pub const SESSION_IDLE: Duration = Duration::from_secs(24 * 3600);
 pub const SESSION_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// An access token holds for so long.
 pub const ACCESS_AGE: Duration = Duration::from_secs(15 * 60);
+/// All refresh tokens of a login end so long after it, however often they are exchanged.
+pub const LOGIN_AGE_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
 /// A refresh token holds for so long.
 pub const REFRESH_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Logins at once that hold by refresh tokens, of all users.

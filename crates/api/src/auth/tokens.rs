@@ -1,6 +1,6 @@
 //! Tokens of programs: an access token (RFC 7519, signed by EdDSA) for minutes, and a refresh token that is exchanged once. Invariant: one algorithm is
 //! accepted, whatever a token's head says; all refresh tokens of one login are a line, of which the last alone holds: an earlier one ends the line, since
-//! somebody copied it; a revocation holds, however many there are. What is kept is bounded, and many logins of one user end none of another's.
+//! somebody copied it; a line ends some time after its login, however often it is used; a revocation holds, however many there are. What is kept is bounded, and many logins of one user end none of another's.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::chance::{hash_of, secret};
 use crate::error::ApiError;
 use crate::limits::{
-    ACCESS_AGE, REFRESH_AGE, REFRESH_MAX, REFRESH_OF_USER_MAX, REVOKED_MAX, REVOKED_OF_USER_MAX,
+    ACCESS_AGE, LOGIN_AGE_MAX, REFRESH_AGE, REFRESH_MAX, REFRESH_OF_USER_MAX, REVOKED_MAX,
+    REVOKED_OF_USER_MAX,
 };
 use crate::private_file;
 
@@ -65,6 +66,8 @@ struct Line {
     proof: String,
     /// The hash of the second half of the last one.
     last: [u8; 32],
+    /// When the password was proven, since 1970.
+    login_at: Duration,
     expires_at: u64,
 }
 
@@ -123,7 +126,7 @@ impl Tokens {
     /// Tokens for a user who has just proven a password.
     pub(crate) fn begin(&mut self, user: &str, proof: &str, now: Duration) -> Option<Pair> {
         self.make_room(user, now);
-        self.pair(user, proof, &secret()?, now)
+        self.pair((user, proof), (&secret()?, now), now)
     }
 
     /// Other tokens for a refresh token, which is used up. `holds` says whether the user still has that proof.
@@ -136,12 +139,12 @@ impl Tokens {
         let (line, turn) = refresh.split_once('.')?;
         let key = hash_of(line);
         let known = self.lines.get(&key).filter(|known| known.expires_at > now.as_secs())?;
-        let Line { user, proof, last, .. } = known.clone();
+        let Line { user, proof, last, login_at, .. } = known.clone();
         if last != hash_of(turn) || !holds(&user, &proof) {
             self.end_line(&key, now);
             return None;
         }
-        self.pair(&user, &proof, line, now)
+        self.pair((&user, &proof), (line, login_at), now)
     }
 
     /// What a token says, if it holds.
@@ -213,7 +216,12 @@ impl Tokens {
     }
 
     /// The next tokens of a line, which begins with them if it is new.
-    fn pair(&mut self, user: &str, proof: &str, line: &str, now: Duration) -> Option<Pair> {
+    fn pair(
+        &mut self,
+        (user, proof): (&str, &str),
+        (line, login_at): (&str, Duration),
+        now: Duration,
+    ) -> Option<Pair> {
         let (jti, turn) = (secret()?, secret()?);
         let (iat, exp) = (self.next_iat(user, now), (now + ACCESS_AGE).as_secs());
         let (sub, iss, lin) = (user.to_owned(), self.node.clone(), name_of(&hash_of(line)));
@@ -223,7 +231,8 @@ impl Tokens {
             user: user.to_owned(),
             proof: proof.to_owned(),
             last: hash_of(&turn),
-            expires_at: (now + REFRESH_AGE).as_secs(),
+            login_at,
+            expires_at: (now + REFRESH_AGE).min(login_at + LOGIN_AGE_MAX).as_secs(),
         };
         self.lines.insert(hash_of(line), known);
         Some(Pair { access, refresh: format!("{line}.{turn}"), expires_in: ACCESS_AGE })
@@ -382,6 +391,21 @@ mod tests {
         assert_eq!(tokens.lines.len(), REFRESH_OF_USER_MAX + 1);
         assert!(tokens.exchange(&first, holds, later).is_none());
         assert!(tokens.exchange(&of_anna, holds, later).is_some());
+    }
+
+    #[test]
+    fn a_line_ends_ninety_days_after_its_login_however_often_it_is_used() {
+        let (mut tokens, _folder) = tokens();
+        let (login_at, holds) = (clock::since_epoch(), |_: &str, _: &str| true);
+        let mut refresh = tokens.begin("anna", "", login_at).expect("chance").refresh;
+        let mut now = login_at;
+        while now + REFRESH_AGE / 2 < login_at + LOGIN_AGE_MAX {
+            now += REFRESH_AGE / 2;
+            refresh = tokens.exchange(&refresh, holds, now).expect("it was used lately").refresh;
+        }
+        assert!(tokens.exchange(&refresh, holds, login_at + LOGIN_AGE_MAX).is_none());
+        let again = tokens.begin("anna", "", login_at + LOGIN_AGE_MAX).expect("chance").refresh;
+        assert!(tokens.exchange(&again, holds, login_at + LOGIN_AGE_MAX).is_some());
     }
 
     #[test]

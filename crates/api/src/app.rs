@@ -150,6 +150,9 @@ impl App {
         if looked.await.is_err() {
             tracing::warn!("looking at the files of the daemon failed: this is a bug, please report it");
         }
+        if !self.lacks_admin() {
+            self.first.end();
+        }
     }
 
     /// Lets go of files that nobody reads any more. To be called some times an hour.

@@ -114,7 +114,7 @@ impl Api {
     /// The address by which somebody becomes the first admin; `None` if there is one.
     pub fn first_link(&self) -> Option<String> {
         let port = self.listener.local_addr().ok()?.port();
-        let token = self.app.lacks_admin().then(|| self.app.first.renew()).flatten()?;
+        let token = self.app.lacks_admin().then(|| self.app.first.renew(clock::moment())).flatten()?;
         Some(format!("https://127.0.0.1:{port}/#setup={token}"))
     }
 

@@ -54,6 +54,8 @@ pub const LINK_IDLE: Duration = Duration::from_secs(20);
 pub const PAGE_ADDRESSES_MAX: usize = 8;
 /// Longest time for which a link holds.
 pub const LINK_AGE_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+/// The link by which somebody becomes the first admin holds for so long.
+pub const SETUP_AGE: Duration = Duration::from_secs(3600);
 /// Sessions at once, of all users.
 pub const SESSIONS_MAX: usize = 1024;
 /// The same of one user: more logins of one end none of the others'.

@@ -61,6 +61,21 @@ fn the_printed_link_makes_the_first_admin_once() {
 }
 
 #[test]
+fn the_printed_link_does_not_come_back_when_an_admin_goes() {
+    let site = Site::stopped("a");
+    site.start('a');
+    let token = printed_token(&site);
+    let needed = || site.ask(&Ask::get("/api/v1/setup")).expect(200).json()["needed"].clone();
+    // Made beside this link, as by `swarm user add`.
+    site.set_users(&json!([{"user": "adam", "pass": "a long enough secret", "role": "admin"}]));
+    site.team.until("there is an admin", || needed() == false);
+    site.team.until("an admin proves it", || site.ask(&login("adam", "a long enough secret")).status == 200);
+    site.set_users(&json!([]));
+    site.team.until("there is none", || needed() == true);
+    site.ask(&setup(&token, "eve", "a long enough secret")).expect(403);
+}
+
+#[test]
 fn a_link_that_is_used_by_many_at_once_makes_one_admin() {
     let site = Site::stopped("a");
     site.start('a');

@@ -202,7 +202,7 @@ pub(crate) struct Setup {
 
 /// Make the first admin
 ///
-/// Works once, with the token of the link that the daemon prints while it has no admin.
+/// Works once, with the token of the link that the daemon prints at its start while it has no admin, for an hour.
 #[utoipa::path(post, path = "/api/v1/setup", tag = "session", request_body = Setup, responses((status = 200, description = "The session of the new admin", body = Begun), (status = "default", description = "A problem", body = Problem)))]
 pub(crate) async fn setup(
     State(app): State<Arc<App>>,
@@ -212,10 +212,10 @@ pub(crate) async fn setup(
 ) -> Answer<Response> {
     let Setup { token, username, password } = setup;
     let used = || {
-        let message = "the link has been used, or the daemon was started anew: its log has the present one";
+        let message = "the link was used, is older than an hour, or is of an earlier start: start the daemon anew, and its log has another one";
         Problem::new(StatusCode::FORBIDDEN, message)
     };
-    let taken = app.first.take(&token).filter(|_| app.lacks_admin()).ok_or_else(used)?;
+    let taken = app.first.take(&token, clock::moment()).filter(|_| app.lacks_admin()).ok_or_else(used)?;
     let act = app.audit.begin(&username, ip(&from), "made the first admin", "");
     let made = async {
         let hash = hashed(&app, &username, password).await?;

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 pub use swarm_daemon::limits::{NAME_LEN_MAX, PASSWORD_LEN_MAX};
 
-/// Connections at once. When all are taken, the oldest one that has not proven a user gives way.
+/// Connections at once. When all are taken, one of those who have most gives way, strangers first.
 pub const CONNECTIONS_MAX: usize = 4096;
 /// Connections have this share of the descriptors: a program that opened a thousand sockets would otherwise keep this one from its own files.
 pub const SHARE_OF_DESCRIPTORS: u64 = 4;
+/// One user has this share of the connections, and so much is kept for those that have yet to prove one.
+pub const SHARE_OF_CONNECTIONS: usize = 8;
 /// Longest time until a client has said its first byte, has shaken hands, or has sent the head of a request.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Requests that a client of HTTP/2 may begin and break off before it is sent away.

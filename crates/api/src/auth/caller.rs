@@ -135,7 +135,7 @@ impl FromRequestParts<Arc<App>> for Caller {
             None => by_session(app, parts)?,
         };
         if let Some(connection) = parts.extensions.get::<Connection>() {
-            connection.is_known();
+            connection.is_known(&caller.user);
         }
         if let Some(asker) = parts.extensions.get::<Asker>()
             && caller.roles.may(Permission::SettingsManage)

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::Extension;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -26,7 +25,6 @@ use crate::html::{self, escaped};
 use crate::links::{Link, no_link};
 use crate::problem::{Answer, Problem};
 use crate::routes::{blocking, path_of};
-use crate::server::Connection;
 
 /// How a file is given.
 #[derive(Deserialize, IntoParams)]
@@ -54,7 +52,6 @@ pub(crate) struct LinkQuery {
 pub(crate) async fn linked(
     State(app): State<Arc<App>>,
     method: Method,
-    connection: Option<Extension<Connection>>,
     At(path): At<(String, String)>,
     Asked(query): Asked<LinkQuery>,
     headers: HeaderMap,
@@ -65,9 +62,6 @@ pub(crate) async fn linked(
     let maker = app.user(&link.user).ok_or_else(no_link)?;
     if !maker.roles.may_in(Permission::LibraryWrite, &library) {
         return Err(no_link());
-    }
-    if let Some(Extension(connection)) = connection {
-        connection.is_known();
     }
     let is_download = query.download.is_some();
     let mut response = if link.once && !is_download {

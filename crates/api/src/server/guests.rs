@@ -1,12 +1,15 @@
-//! Connections, and which of them give way when all places are taken. Invariant: there are never more than the limit; one that proved a user stays
-//! as long as there is one that did not.
+//! Connections, and which of them give way when all places are taken. Invariant: there are never more than the limit; those who have most give way
+//! first: of strangers the address with the most connections, of users the one with the most. A user has a share, so that no account drives another out;
+//! those that proved none keep a few places, in which they may prove one, and beyond these they give way before any user.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use swarm_daemon::of_one_client;
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{CONNECTIONS_MAX, SHARE_OF_DESCRIPTORS};
+use crate::limits::{CONNECTIONS_MAX, SHARE_OF_CONNECTIONS, SHARE_OF_DESCRIPTORS};
 
 /// The connections there are.
 #[derive(Debug)]
@@ -18,8 +21,15 @@ pub(crate) struct Guests {
 #[derive(Debug, Default)]
 struct All {
     next: u64,
-    strangers: BTreeMap<u64, CancellationToken>,
-    known: BTreeMap<u64, CancellationToken>,
+    strangers: Group<IpAddr>,
+    known: Group<String>,
+}
+
+/// Connections by whose they are, and by number: the oldest one first.
+#[derive(Debug)]
+struct Group<K> {
+    of: BTreeMap<K, BTreeMap<u64, CancellationToken>>,
+    len: usize,
 }
 
 /// A place that a connection has until the last clone of this is dropped.
@@ -30,6 +40,9 @@ pub(crate) struct Connection(Arc<Place>);
 struct Place {
     number: u64,
     token: CancellationToken,
+    from: IpAddr,
+    /// Whom it proved last.
+    user: Mutex<Option<String>>,
     guests: Arc<Guests>,
 }
 
@@ -48,18 +61,31 @@ impl Guests {
     }
 
     /// A new connection; it may cost another one its place.
-    pub(crate) fn came(self: &Arc<Self>) -> Connection {
-        let token = CancellationToken::new();
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        while all.strangers.len() + all.known.len() >= self.most {
-            let gone = all.strangers.pop_first().or_else(|| all.known.pop_first());
-            let Some((_, gone)) = gone else { break };
+    pub(crate) fn came(self: &Arc<Self>, from: IpAddr) -> Connection {
+        let (token, from) = (CancellationToken::new(), of_one_client(from));
+        let mut all = self.lock();
+        while all.strangers.len + all.known.len >= self.most {
+            let gone = if all.strangers.len > self.share() || all.known.len == 0 {
+                all.strangers.take_of_most()
+            } else {
+                all.known.take_of_most()
+            };
+            let Some(gone) = gone else { break };
             gone.cancel();
         }
         all.next += 1;
         let number = all.next;
-        all.strangers.insert(number, token.clone());
-        Connection(Arc::new(Place { number, token, guests: Arc::clone(self) }))
+        all.strangers.add(from, number, token.clone());
+        Connection(Arc::new(Place { number, token, from, user: Mutex::default(), guests: Arc::clone(self) }))
+    }
+
+    /// Places of one user, and those that strangers keep.
+    fn share(&self) -> usize {
+        self.most.div_ceil(SHARE_OF_CONNECTIONS)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, All> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -69,20 +95,76 @@ impl Connection {
         self.0.token.clone()
     }
 
-    /// It proved a user.
-    pub(crate) fn is_known(&self) {
-        let mut all = self.0.guests.all.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(token) = all.strangers.remove(&self.0.number) {
-            all.known.insert(self.0.number, token);
+    /// It proved a user. If that one has more than the share now, the oldest one gives way.
+    pub(crate) fn is_known(&self, user: &str) {
+        let place = &self.0;
+        let mut known_as = place.user.lock().unwrap_or_else(PoisonError::into_inner);
+        if known_as.as_deref() == Some(user) {
+            return;
+        }
+        let mut all = place.guests.lock();
+        let token = match &*known_as {
+            Some(before) => all.known.remove(before, place.number),
+            None => all.strangers.remove(&place.from, place.number),
+        };
+        // It gave way meanwhile.
+        let Some(token) = token else { return };
+        *known_as = Some(user.to_owned());
+        all.known.add(user.to_owned(), place.number, token);
+        if all.known.of.get(user).is_some_and(|own| own.len() > place.guests.share())
+            && let Some(gone) = all.known.take_oldest(&user.to_owned())
+        {
+            gone.cancel();
         }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut all = self.guests.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.strangers.remove(&self.number);
-        all.known.remove(&self.number);
+        let user = self.user.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let mut all = self.guests.lock();
+        match user {
+            Some(user) => all.known.remove(&user, self.number),
+            None => all.strangers.remove(&self.from, self.number),
+        };
+    }
+}
+
+impl<K> Default for Group<K> {
+    fn default() -> Self {
+        Self { of: BTreeMap::new(), len: 0 }
+    }
+}
+
+impl<K: Ord + Clone> Group<K> {
+    fn add(&mut self, whose: K, number: u64, token: CancellationToken) {
+        if self.of.entry(whose).or_default().insert(number, token).is_none() {
+            self.len += 1;
+        }
+    }
+
+    fn remove(&mut self, whose: &K, number: u64) -> Option<CancellationToken> {
+        let own = self.of.get_mut(whose)?;
+        let gone = own.remove(&number)?;
+        if own.is_empty() {
+            self.of.remove(whose);
+        }
+        self.len -= 1;
+        Some(gone)
+    }
+
+    fn take_oldest(&mut self, whose: &K) -> Option<CancellationToken> {
+        let oldest = *self.of.get(whose)?.first_key_value()?.0;
+        self.remove(whose, oldest)
+    }
+
+    /// The oldest one of whoever has most; of several with as many, the oldest of all.
+    fn take_of_most(&mut self) -> Option<CancellationToken> {
+        let oldest =
+            |own: &BTreeMap<u64, CancellationToken>| own.first_key_value().map(|(number, _)| *number);
+        let most = self.of.iter().max_by_key(|(_, own)| (own.len(), std::cmp::Reverse(oldest(own))));
+        let most = most.map(|(whose, _)| whose.clone())?;
+        self.take_oldest(&most)
     }
 }
 
@@ -90,16 +172,59 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
+    fn from(number: u8) -> IpAddr {
+        std::net::Ipv4Addr::new(192, 0, 2, number).into()
+    }
+
+    fn are_gone<const N: usize>(connections: [&Connection; N]) -> [bool; N] {
+        connections.map(|connection| connection.token().is_cancelled())
+    }
+
     #[test]
     fn the_oldest_stranger_gives_way_before_one_that_is_known() {
         let guests = Arc::new(Guests::of(100));
-        let connections: Vec<Connection> = (0..100).map(|_| guests.came()).collect();
-        connections[0].is_known();
-        let _new = guests.came();
-        let gone: Vec<bool> = connections[..3].iter().map(|known| known.token().is_cancelled()).collect();
-        assert_eq!(gone, [false, true, false]);
+        let connections: Vec<Connection> = (0..100).map(|_| guests.came(from(1))).collect();
+        connections[0].is_known("anna");
+        let _new = guests.came(from(1));
+        assert_eq!(are_gone([&connections[0], &connections[1], &connections[2]]), [false, true, false]);
         drop(connections);
         let all = guests.all.lock().expect("nobody panicked");
-        assert_eq!((all.strangers.len(), all.known.len()), (1, 0));
+        assert_eq!((all.strangers.len, all.known.len), (1, 0));
+        assert_eq!((all.strangers.of.len(), all.known.of.len()), (1, 0));
+    }
+
+    #[test]
+    fn no_account_drives_out_another() {
+        let guests = Arc::new(Guests::of(100));
+        let of_admin = guests.came(from(1));
+        of_admin.is_known("adam");
+        let proven = |number: usize| {
+            let connection = guests.came(from(2));
+            connection.is_known(&format!("mirror {}", number % 20));
+            connection
+        };
+        // One account has its share alone.
+        let of_one: Vec<Connection> = (0..300).map(|_| proven(0)).collect();
+        let kept = of_one.iter().filter(|connection| !connection.token().is_cancelled()).count();
+        assert_eq!((kept, are_gone([&of_admin, &of_one[0], &of_one[299]])), (13, [false, true, false]));
+        // Of many accounts those with the most connections give way.
+        let of_many: Vec<Connection> = (0..300).map(proven).collect();
+        assert_eq!(are_gone([&of_admin, &of_many[299]]), [false, false]);
+        // Who comes amid them has the time to prove itself.
+        let late = guests.came(from(3));
+        let _more: Vec<Connection> = (0..50).map(proven).collect();
+        assert_eq!(are_gone([&late]), [false]);
+    }
+
+    #[test]
+    fn of_strangers_the_address_with_the_most_connections_gives_way() {
+        let guests = Arc::new(Guests::of(100));
+        let late: Vec<Connection> = (0..3).map(|_| guests.came(from(1))).collect();
+        let crowd: Vec<Connection> = (0..300).map(|_| guests.came(from(2))).collect();
+        assert_eq!(are_gone([&late[0], &late[2], &crowd[0], &crowd[299]]), [false, false, true, false]);
+        // Of IPv6, a network counts as one.
+        let of = |number: u16| std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number).into();
+        let network: Vec<Connection> = (0..300).map(|number| guests.came(of(number))).collect();
+        assert_eq!(are_gone([&late[0], &network[0], &network[299]]), [false, true, false]);
     }
 }

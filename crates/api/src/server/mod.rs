@@ -82,7 +82,7 @@ impl Server {
             match accepted {
                 Ok((stream, from)) => {
                     let (server, ending) = (self.clone(), ending.clone());
-                    let connection = self.guests.came();
+                    let connection = self.guests.came(from.ip());
                     tasks.spawn(async move { server.client(stream, from, connection, ending).await });
                 }
                 Err(error) => {

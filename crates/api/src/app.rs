@@ -8,19 +8,17 @@ use std::time::Instant;
 use swarm_core::base::Category;
 use swarm_daemon::{Asker, Client, Gate, LibraryFiles, OpenFiles, Passwords, Reply, Request, Status};
 use swarm_daemon_files::{DaemonFolder, Reloaded, Role};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::Audit;
-use crate::auth::{
-    COOKIE, First, LibraryName, Permission, SECURE_COOKIE, Sessions, Tokens, refused,
-};
+use crate::auth::{COOKIE, First, LibraryName, Permission, SECURE_COOKIE, Sessions, Tokens, refused};
 use crate::clock;
 use crate::events::Events;
 use crate::known::{Files, Known, KnownUser, PasswordChange, Revocations};
-use crate::limits::{STATUS_AGE, ZIPS_MAX};
+use crate::limits::{STATUS_AGE, ZIPS_MAX, ZIPS_OF_ONE_MAX};
 use crate::links::Links;
+use crate::places::Places;
 use crate::problem::{Answer, Problem};
 use crate::rates::Rates;
 use crate::routes::blocking;
@@ -39,7 +37,7 @@ pub(crate) struct App {
     pub(crate) open_files: Arc<OpenFiles>,
     pub(crate) scratches: Scratches,
     /// Folders that are sent at once.
-    pub(crate) zips: Arc<Semaphore>,
+    pub(crate) zips: Places,
     status: tokio::sync::Mutex<Option<(Instant, Arc<Status>)>>,
     /// The names of the cookie of a session: without TLS, and with it.
     cookies: [String; 2],
@@ -87,7 +85,7 @@ impl App {
             rates: Rates::default(),
             open_files: Arc::default(),
             scratches: Scratches::new(facts.state.join("scratch")),
-            zips: Arc::new(Semaphore::new(ZIPS_MAX)),
+            zips: Places::of(ZIPS_MAX, ZIPS_OF_ONE_MAX),
             status: tokio::sync::Mutex::default(),
             cookies: ["", SECURE_COOKIE]
                 .map(|first| format!("{first}{COOKIE}{}", facts.node.get(..8).unwrap_or_default())),

@@ -1,5 +1,5 @@
 //! Events for those who look on: how everything stands, whenever it changed. Invariant: events have rising numbers, and each says all; whoever was
-//! away for long is told how many it missed; who may not see a library or the peers gets a status without them.
+//! away for long is told how many it missed; who may not see a library or the peers gets a status without them, which is made once for all who have the same roles. A user has a share of the listeners.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -12,11 +12,15 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_core::Stream;
 use swarm_daemon::Status;
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::broadcast;
 
 use crate::app::App;
-use crate::auth::Caller;
-use crate::limits::{EVENT_INTERVAL, EVENT_KEEP_ALIVE, EVENTS_WAITING, LISTENERS_MAX, WRITE_IDLE};
+use crate::auth::{Caller, Roles};
+use crate::limits::{
+    EVENT_INTERVAL, EVENT_KEEP_ALIVE, EVENTS_WAITING, LISTENERS_MAX, LISTENERS_OF_USER_MAX,
+    STATUSES_SEEN_MAX, WRITE_IDLE,
+};
+use crate::places::Places;
 use crate::problem::{Answer, Problem};
 use crate::routes::seen_by;
 
@@ -24,7 +28,7 @@ use crate::routes::seen_by;
 pub(crate) struct Events {
     past: Mutex<Past>,
     news: broadcast::Sender<Arc<Numbered>>,
-    places: Arc<Semaphore>,
+    places: Places,
 }
 
 #[derive(Debug)]
@@ -40,7 +44,9 @@ struct Numbered {
     id: u64,
     status: Arc<Status>,
     /// For those who may see all of it.
-    whole: OnceLock<String>,
+    whole: OnceLock<Arc<str>>,
+    /// For those who may see some, by their roles.
+    seen: Mutex<Vec<(Roles, Arc<str>)>>,
 }
 
 impl Default for Events {
@@ -49,7 +55,7 @@ impl Default for Events {
         // Numbers of processes before this one are smaller: they had less than one event a millisecond.
         let first = crate::clock::now_ms();
         let past = Past { first, last: first, newest: None };
-        Self { past: Mutex::new(past), news, places: Arc::new(Semaphore::new(LISTENERS_MAX)) }
+        Self { past: Mutex::new(past), news, places: Places::of(LISTENERS_MAX, LISTENERS_OF_USER_MAX) }
     }
 }
 
@@ -61,7 +67,8 @@ impl Events {
             return false;
         }
         past.last += 1;
-        let event = Arc::new(Numbered { id: past.last, status, whole: OnceLock::new() });
+        let event =
+            Arc::new(Numbered { id: past.last, status, whole: OnceLock::new(), seen: Mutex::default() });
         past.newest = Some(Arc::clone(&event));
         drop(past);
         // Nobody may listen.
@@ -123,14 +130,14 @@ pub(crate) async fn events(
     headers: HeaderMap,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     caller.needs_something_to_see()?;
-    let full = |_| {
+    let full = || {
         Problem::new(
             axum::http::StatusCode::SERVICE_UNAVAILABLE,
-            "too many clients listen already: try again later",
+            "too many clients listen already, of yours or of all: try again later",
         )
         .retry_after(30)
     };
-    let place = Arc::clone(&app.events.places).try_acquire_owned().map_err(full)?;
+    let place = app.events.places.take(&caller.user).ok_or_else(full)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     // So that there is something to begin with.
     app.events.take(app.status().await?);
@@ -172,12 +179,30 @@ pub(crate) async fn events(
 }
 
 fn event(numbered: &Numbered, caller: &Caller) -> Event {
-    let text = |status: &Status| serde_json::to_string(status).unwrap_or_else(|_| "{}".to_owned());
-    let data = match seen_by(&numbered.status, caller) {
-        Cow::Borrowed(all) => numbered.whole.get_or_init(|| text(all)).clone(),
-        Cow::Owned(seen) => text(&seen),
-    };
-    Event::default().id(numbered.id.to_string()).event("status").data(data)
+    Event::default().id(numbered.id.to_string()).event("status").data(&*numbered.seen_by(caller))
+}
+
+impl Numbered {
+    /// The status as a caller may see it.
+    fn seen_by(&self, caller: &Caller) -> Arc<str> {
+        let text =
+            |status: &Status| Arc::from(serde_json::to_string(status).unwrap_or_else(|_| "{}".to_owned()));
+        let lock = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock().iter().find(|(roles, _)| *roles == caller.roles).map(|(_, text)| Arc::clone(text));
+        if let Some(known) = known {
+            return known;
+        }
+        match seen_by(&self.status, caller) {
+            Cow::Borrowed(all) => Arc::clone(self.whole.get_or_init(|| text(all))),
+            Cow::Owned(part) => {
+                let (made, mut seen) = (text(&part), lock());
+                if seen.len() < STATUSES_SEEN_MAX {
+                    seen.push((caller.roles.clone(), Arc::clone(&made)));
+                }
+                made
+            }
+        }
+    }
 }
 
 /// What a channel gives, as a stream.
@@ -193,6 +218,8 @@ impl Stream for Received {
 
 #[cfg(test)]
 mod tests {
+    use swarm_daemon_files::Role;
+
     use super::*;
 
     fn status(rate: u64) -> Arc<Status> {
@@ -205,6 +232,20 @@ mod tests {
         let later = Status { uptime_seconds: 9, uptime: "9s".to_owned(), rate_down: 1, ..Status::default() };
         let news = [events.take(status(1)), events.take(Arc::new(later)), events.take(status(2))];
         assert_eq!(news, [true, false, true]);
+    }
+
+    #[test]
+    fn a_status_is_made_once_for_all_who_have_the_same_roles() {
+        let events = Events::default();
+        events.take(status(1));
+        let newest = events.catch_up(None).1.expect("an event");
+        let roles = |role| Roles { node: Some(role), ..Roles::default() };
+        let caller = |name: &str, role| Caller::by_basic(name, roles(role), "");
+        let seen = |name: &str, role| newest.seen_by(&caller(name, role));
+        let of_vera = seen("vera", Role::Viewer);
+        assert!(Arc::ptr_eq(&of_vera, &seen("victor", Role::Viewer)));
+        assert!(!Arc::ptr_eq(&of_vera, &seen("edith", Role::Editor)));
+        assert!(Arc::ptr_eq(&seen("adam", Role::Admin), &seen("amy", Role::Admin)));
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod limits;
 mod links;
 mod made_folder;
 mod page;
+mod places;
 mod private_file;
 mod problem;
 mod rates;

@@ -44,6 +44,10 @@ pub const PUBLIC_ROWS: usize = 500;
 pub const QR_LEN_MAX: usize = 512;
 /// Links to files that are kept at once.
 pub const LINKS_MAX: usize = 1000;
+/// The same of one user.
+pub const LINKS_OF_USER_MAX: usize = 250;
+/// All that is kept of those of one user, bytes.
+pub const LINKS_OF_USER_LEN_MAX: usize = LINKS_LEN_MAX / 4;
 /// All that is kept of them, bytes.
 pub const LINKS_LEN_MAX: usize = 900 << 10;
 /// Single parts of such a download that are remembered.
@@ -90,6 +94,10 @@ pub const EVENT_INTERVAL: Duration = Duration::from_millis(500);
 pub const EVENTS_WAITING: usize = 8;
 /// Clients that listen to events at once.
 pub const LISTENERS_MAX: usize = 2048;
+/// The same of one user: each window of the page is one.
+pub const LISTENERS_OF_USER_MAX: usize = 64;
+/// Statuses of one event that are kept for roles that see a part of it: users with the same roles see the same.
+pub const STATUSES_SEEN_MAX: usize = 32;
 /// A line without meaning is sent to listeners this often, so that a dead connection is noticed.
 pub const EVENT_KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Entries on one page of a listing.
@@ -117,10 +125,14 @@ pub const OPEN_FILES_AGE: Duration = Duration::from_secs(60);
 pub const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// Copies of sides of conflicts that are made or sent at once.
 pub const SCRATCHES_MAX: usize = 8;
+/// The same for one user, or for all links of one.
+pub const SCRATCHES_OF_ONE_MAX: usize = 2;
 /// A side of a conflict is no longer, bytes: so much room has to be there for a copy.
 pub const SIDE_LEN_MAX: u64 = 256 << 20;
 /// Folders that are sent at once as ZIP files: each has a thread.
-pub const ZIPS_MAX: usize = 8;
+pub const ZIPS_MAX: usize = 16;
+/// The same to one user, to those who have links of one, or from one public library.
+pub const ZIPS_OF_ONE_MAX: usize = 2;
 /// Names in the list of files of such a folder that are on other machines.
 pub const ABSENT_MAX: usize = 10_000;
 /// Longest time in which nothing more of a file comes.
@@ -140,6 +152,8 @@ pub const ID_DIGITS_MIN: usize = 4;
 
 const _: () = assert!(BODY_LEN_MAX < LONG_BODY_LEN_MAX);
 const _: () = assert!(LINKS_LEN_MAX < PRIVATE_FILE_LEN_MAX, "what was written is read again");
+const _: () = assert!(4 * LINKS_OF_USER_MAX <= LINKS_MAX && 4 * LISTENERS_OF_USER_MAX <= LISTENERS_MAX);
+const _: () = assert!(4 * ZIPS_OF_ONE_MAX <= ZIPS_MAX && 4 * SCRATCHES_OF_ONE_MAX <= SCRATCHES_MAX);
 const _: () = assert!(SESSIONS_OF_USER_MAX < SESSIONS_MAX && REFRESH_OF_USER_MAX < REFRESH_MAX);
 const _: () = assert!(REVOKED_OF_USER_MAX < REVOKED_MAX);
 const _: () = assert!(LINGER_TIMEOUT.as_secs() < LAST_ANSWERS.as_secs());

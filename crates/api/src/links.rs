@@ -1,5 +1,5 @@
 //! Links to single files and folders, for people without a name here. Invariant: a token is kept by its hash alone; a link ends with its time, with its
-//! maker's right to write in the library, with its maker (an entry of the same name with another password is another one), and, if it is for once, with the first whole download. What is kept is bounded.
+//! maker's right to write in the library, with its maker (an entry of the same name with another password is another one), and, if it is for once, with the first whole download. What is kept is bounded, and each user has a share of it.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,7 +11,9 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use crate::chance::{hash_of, secret};
-use crate::limits::{LINK_IDLE, LINK_PARTS_MAX, LINKS_LEN_MAX, LINKS_MAX};
+use crate::limits::{
+    LINK_IDLE, LINK_PARTS_MAX, LINKS_LEN_MAX, LINKS_MAX, LINKS_OF_USER_LEN_MAX, LINKS_OF_USER_MAX,
+};
 use crate::private_file;
 use crate::problem::Problem;
 
@@ -39,8 +41,8 @@ pub(crate) struct Link {
 /// Why a link is not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoLink {
-    /// There are too many.
-    #[error("there are as many links as this node keeps: revoke some")]
+    /// There are too many, of one user or of all.
+    #[error("there are as many links as this node keeps, of yours or of all: revoke some")]
     Full,
     /// No random bytes.
     #[error("the system gives no random bytes")]
@@ -116,7 +118,7 @@ impl Links {
         };
         let mut known = self.lock();
         known.forget_ended(now_ms);
-        if known.links.len() >= LINKS_MAX {
+        if known.links.len() >= LINKS_MAX || !known.has_room_for(&link) {
             return Err(NoLink::Full);
         }
         known.links.insert(id.clone(), link.clone());
@@ -295,6 +297,17 @@ pub(crate) fn no_link() -> Problem {
 }
 
 impl Known {
+    /// Whether its maker's share has room for another link.
+    fn has_room_for(&self, new: &Link) -> bool {
+        let own = self.links.values().filter(|link| link.user == new.user).chain([new]);
+        let (mut count, mut len) = (0, 0);
+        for link in own {
+            count += 1;
+            len += serde_json::to_vec(link).map_or(0, |bytes| bytes.len());
+        }
+        count <= LINKS_OF_USER_MAX && len <= LINKS_OF_USER_LEN_MAX
+    }
+
     fn end(&mut self, id: &str) {
         self.links.remove(id);
         self.sent.remove(id);
@@ -414,6 +427,21 @@ mod tests {
         assert!(links.find(&token, 0).is_some());
         links.over(&id, second, 0..10, 10);
         assert!(links.find(&token, 0).is_none());
+    }
+
+    #[test]
+    fn one_user_leaves_places_for_links_to_others() {
+        let (links, _folder) = links();
+        let of = |user: &str, path: &str| NewLink { user: user.to_owned(), ..new(path, false) };
+        let mut made = 0;
+        while links.add(of("edith", "a"), 0).is_ok() {
+            made += 1;
+        }
+        assert_eq!(made, LINKS_OF_USER_MAX);
+        // Not with long names, either.
+        let long = "x".repeat(LINKS_OF_USER_LEN_MAX / 8);
+        while links.add(of("emil", &long), 0).is_ok() {}
+        assert!(links.add(of("adam", &long), 0).is_ok());
     }
 
     #[test]

@@ -1,26 +1,24 @@
-//! Files that are made for one answer, seen by nobody else. Invariant: few at once, each until its last byte was sent; each stands in a folder of its
+//! Files that are made for one answer, seen by nobody else. Invariant: few at once, and fewer of one who asks, each until its last byte was sent; each stands in a folder of its
 //! own, which goes as soon as the file is open or nobody waits for it, so that what is still written then is written to nowhere.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use crate::limits::SCRATCHES_MAX;
+use crate::limits::{SCRATCHES_MAX, SCRATCHES_OF_ONE_MAX};
+use crate::places::{Places, Seat};
 
 /// Where such files stand.
 pub(crate) struct Scratches {
     folder: PathBuf,
-    places: Arc<Semaphore>,
+    places: Places,
 }
 
 /// The place of such a file.
 pub(crate) struct Scratch {
     folder: PathBuf,
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Seat>,
 }
 
 impl Scratches {
@@ -31,7 +29,7 @@ impl Scratches {
         {
             tracing::warn!(%error, "cannot remove what an earlier process left in .swarm/scratch");
         }
-        Self { folder, places: Arc::new(Semaphore::new(SCRATCHES_MAX)) }
+        Self { folder, places: Places::of(SCRATCHES_MAX, SCRATCHES_OF_ONE_MAX) }
     }
 
     /// The folder.
@@ -41,12 +39,12 @@ impl Scratches {
 
     /// Files that are made or sent now.
     pub(crate) fn taken(&self) -> usize {
-        SCRATCHES_MAX.saturating_sub(self.places.available_permits())
+        self.places.taken()
     }
 
-    /// A place for a file, if one is free. Blocks.
-    pub(crate) fn begin(&self) -> io::Result<Option<Scratch>> {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return Ok(None) };
+    /// A place for a file, if one is free for this one who asks. Blocks.
+    pub(crate) fn begin(&self, whose: &str) -> io::Result<Option<Scratch>> {
+        let Some(place) = self.places.take(whose) else { return Ok(None) };
         let name = crate::chance::secret().ok_or(io::ErrorKind::Other)?;
         let folder = self.folder.join(name);
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
@@ -61,7 +59,7 @@ impl Scratch {
     }
 
     /// The file, which has no name from now on, and the place, to be held for as long as it is read. Blocks.
-    pub(crate) fn open(mut self) -> io::Result<(File, OwnedSemaphorePermit)> {
+    pub(crate) fn open(mut self) -> io::Result<(File, Seat)> {
         let file = File::open(self.path())?;
         if !file.metadata()?.is_file() {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -100,7 +98,7 @@ mod tests {
         std::fs::create_dir_all(at.join("left/by")).expect("a place");
         let scratches = Scratches::new(at.clone());
         assert_eq!(names(&at), 0);
-        let (sent, late) = (scratches.begin().expect("a disk"), scratches.begin().expect("a disk"));
+        let (sent, late) = (scratches.begin("a").expect("a disk"), scratches.begin("b").expect("a disk"));
         let (sent, late) = (sent.expect("a place"), late.expect("a place"));
         std::fs::write(sent.path(), "text").expect("a place");
         let too_late = late.path();
@@ -108,9 +106,11 @@ mod tests {
         assert!(File::create_new(too_late).is_err());
         let (file, place) = sent.open().expect("it is there");
         assert_eq!((names(&at), file.metadata().expect("it is open").len()), (0, 4));
-        let all: Vec<_> = std::iter::from_fn(|| scratches.begin().expect("a disk")).collect();
+        let more =
+            |whose: &str| std::iter::from_fn(|| scratches.begin(whose).expect("a disk")).collect::<Vec<_>>();
+        let all: Vec<_> = ["a", "b", "c", "d", "e"].map(more).into_iter().flatten().collect();
         assert_eq!(all.len(), SCRATCHES_MAX - 1);
         drop(place);
-        assert!(scratches.begin().expect("a disk").is_some());
+        assert!(scratches.begin("e").expect("a disk").is_some());
     }
 }

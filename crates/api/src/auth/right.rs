@@ -52,6 +52,15 @@ impl Right {
         Self::Link { id: id.to_owned(), link: link.clone(), library: Named::of(files) }
     }
 
+    /// Whose share of what is bounded it takes: all links that one user made have one, and so has a library that is everybody's.
+    pub(crate) fn holder(&self) -> String {
+        match self {
+            Self::User { caller, .. } => format!("user {}", caller.user),
+            Self::Link { link, .. } => format!("links of {}", link.user),
+            Self::Public { guid } => format!("library {guid}"),
+        }
+    }
+
     /// Goes on only while it holds.
     fn check(&self, files: &Files) -> Answer<()> {
         match self {

@@ -60,8 +60,8 @@ pub(super) async fn conflict_side(
     if len > SIDE_LEN_MAX {
         return Err(Problem::bad("that side is too long to be looked at: decide, and open the file"));
     }
-    let known = Arc::clone(app);
-    let (file, place) = blocking(move || copied(&known, file, hash)).await??;
+    let (known, whose) = (Arc::clone(app), how.right.holder());
+    let (file, place) = blocking(move || copied(&known, &whose, file, hash)).await??;
     head.body(body::of_file(app, how.right, (file, len), place)).map_err(|_| Problem::odd())
 }
 
@@ -79,13 +79,19 @@ fn head(how: &How, len: u64, hash: Option<&ContentHash>) -> Answer<axum::http::r
 }
 
 /// A copy that nobody else sees, proven, and its place, to be held for as long as it is read. Blocks.
-fn copied(app: &App, mut file: PastFile, hash: ContentHash) -> Answer<(File, impl Send + use<>)> {
+fn copied(
+    app: &App,
+    whose: &str,
+    mut file: PastFile,
+    hash: ContentHash,
+) -> Answer<(File, impl Send + use<>)> {
     let full = || {
-        let message = "others are getting copies of versions already: try again in a moment";
+        let message =
+            "as many copies of versions are sent already as may be, to you or to all: try again in a moment";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(10)
     };
     let disk = |error: std::io::Error| Problem::of(Category::Disk, error.to_string());
-    let out: Scratch = app.scratches.begin().map_err(disk)?.ok_or_else(full)?;
+    let out: Scratch = app.scratches.begin(whose).map_err(disk)?.ok_or_else(full)?;
     // Each copy that is made or sent may become as long as one can be.
     let free = swarm_files::free_len(app.scratches.folder()).unwrap_or(u64::MAX);
     let needed = SIDE_LEN_MAX * app.scratches.taken() as u64 + app.known().min_free;

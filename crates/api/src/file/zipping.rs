@@ -53,11 +53,11 @@ pub(super) fn zipped(
     place: Option<TreePath>,
     is_head: bool,
 ) -> Answer<Response> {
-    let full = |_| {
-        let message = "others are getting folders already: try again in a moment";
+    let full = || {
+        let message = "as many folders are sent already as may be, of yours or of all: try again in a moment";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(10)
     };
-    let slot = Arc::clone(&app.zips).try_acquire_owned().map_err(full)?;
+    let slot = app.zips.take(&right.holder()).ok_or_else(full)?;
     let name =
         place.as_ref().map_or(files.name(), |place| place.as_str().rsplit('/').next().unwrap_or_default());
     let name = format!("{name}.zip");

@@ -26,6 +26,7 @@ use crate::rates::Rates;
 use crate::routes::blocking;
 use crate::scratch::Scratches;
 use crate::server::IsTls;
+use crate::uploads::Uploads;
 
 /// What all requests share.
 pub(crate) struct App {
@@ -38,6 +39,7 @@ pub(crate) struct App {
     pub(crate) rates: Rates,
     pub(crate) open_files: Arc<OpenFiles>,
     pub(crate) scratches: Scratches,
+    pub(crate) uploads: Uploads,
     /// Folders that are sent at once.
     pub(crate) zips: Arc<Semaphore>,
     status: tokio::sync::Mutex<Option<(Instant, Arc<Status>)>>,
@@ -88,6 +90,7 @@ impl App {
             rates: Rates::default(),
             open_files: Arc::default(),
             scratches: Scratches::new(facts.state.join("scratch")),
+            uploads: Uploads::default(),
             zips: Arc::new(Semaphore::new(ZIPS_MAX)),
             status: tokio::sync::Mutex::default(),
             cookies: ["", SECURE_COOKIE]

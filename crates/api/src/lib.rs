@@ -9,6 +9,7 @@ mod audit;
 mod auth;
 mod chance;
 mod clock;
+mod digest;
 mod error;
 mod events;
 mod extract;
@@ -27,6 +28,7 @@ mod routes;
 mod scratch;
 mod sending;
 mod server;
+mod uploads;
 
 use std::sync::Arc;
 
@@ -38,7 +40,7 @@ use tokio_util::task::TaskTracker;
 
 use app::{App, Facts, Parts};
 use auth::{Passwords, Tokens};
-use limits::{LOOK_INTERVAL, OPEN_FILES_AGE, STOP_TIMEOUT};
+use limits::{LOOK_INTERVAL, OPEN_FILES_AGE, STOP_TIMEOUT, UPLOADS_LOOK};
 use server::{Certificate, Guests, Server};
 
 pub use auth::{LibraryName, Permission, Roles};
@@ -126,6 +128,7 @@ impl Api {
         tasks.spawn(events::make(Arc::clone(&app)));
         tasks.spawn(look_at_files(Arc::clone(&app)));
         tasks.spawn(forget_open_files(Arc::clone(&app)));
+        tasks.spawn(tidy_uploads(Arc::clone(&app)));
         stop.await;
         ending.cancel();
         tasks.close();
@@ -147,5 +150,12 @@ async fn forget_open_files(app: Arc<App>) {
     let mut tick = tokio::time::interval(OPEN_FILES_AGE);
     while app.ending.run_until_cancelled(tick.tick()).await.is_some() {
         app.forget_open_files().await;
+    }
+}
+
+async fn tidy_uploads(app: Arc<App>) {
+    let mut tick = tokio::time::interval(UPLOADS_LOOK);
+    while app.ending.run_until_cancelled(tick.tick()).await.is_some() {
+        app.uploads.tidy(&app).await;
     }
 }

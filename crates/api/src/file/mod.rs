@@ -7,6 +7,7 @@ mod kind;
 mod linked;
 mod public;
 mod range;
+mod resumable;
 mod upload;
 mod zipping;
 
@@ -32,6 +33,10 @@ pub(crate) use kind::Kind;
 pub(crate) use linked::{__path_linked, linked};
 pub(crate) use public::{__path_listing, __path_public_file, __path_robots, listing, public_file, robots};
 use range::{Range, Ranges};
+pub(crate) use resumable::{
+    __path_append_to_upload, __path_begin_upload, __path_cancel_upload, __path_upload_state, __path_uploads,
+    append_to_upload, begin_upload, cancel_upload, upload_state, uploads,
+};
 pub(crate) use upload::{__path_put, put};
 pub(crate) use zipping::{__path_zip, zip};
 

@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use data_encoding::HEXLOWER;
 use http_body_util::BodyExt as _;
+use swarm_daemon::LibraryFiles;
 use swarm_files::{NewFile, PutError, Replaces, StoreError, free_len};
 use swarm_sync::{RunId, TreePath};
 
@@ -40,9 +41,9 @@ pub(crate) async fn put(
 ) -> Answer<StatusCode> {
     let files = app.library(&caller, &which, Permission::LibraryWrite).await?;
     let path = path_of(&path)?;
-    let replaces = replaces(&headers)?;
+    let replaces = replaces(headers.get(header::IF_MATCH).map(|tag| tag.to_str().unwrap_or_default()))?;
     let (target, relative) = files.place_for(&path).map_err(super::refusal)?;
-    let room = Room { target: target.clone(), min_free: files.min_free() };
+    let room = Room::of(&files, target.clone());
     let (room, has_room) = room.has(length_of(&headers).unwrap_or(0)).await?;
     if !has_room {
         return Err(no_room());
@@ -89,6 +90,11 @@ async fn written(
     right.check_now()?;
     let new = coming.0.take().ok_or_else(Problem::odd)?;
     let put = blocking(move || new.put(&relative, replaces)).await?;
+    answer_of_put(put, replaces)
+}
+
+/// What a client is told of a file that was to be put.
+pub(super) fn answer_of_put(put: Result<(), PutError>, replaces: Replaces) -> Answer<StatusCode> {
     match put {
         Ok(()) if replaces == Replaces::Nothing => Ok(StatusCode::CREATED),
         Ok(()) => Ok(StatusCode::NO_CONTENT),
@@ -117,14 +123,19 @@ impl Drop for Coming {
 }
 
 /// The disk that a file goes to.
-struct Room {
+pub(super) struct Room {
     target: PathBuf,
     min_free: u64,
 }
 
 impl Room {
+    /// That of the folder into which files of a library are put.
+    pub(super) fn of(files: &LibraryFiles, target: PathBuf) -> Self {
+        Self { target, min_free: files.min_free() }
+    }
+
     /// Whether there is room for more bytes. What the disk does not tell is no refusal.
-    async fn has(self, len: u64) -> Answer<(Self, bool)> {
+    pub(super) async fn has(self, len: u64) -> Answer<(Self, bool)> {
         blocking(move || {
             let free = free_len(&self.target);
             let has_room = free.is_none_or(|free| free >= len.saturating_add(self.min_free));
@@ -134,15 +145,15 @@ impl Room {
     }
 }
 
-fn no_room() -> Problem {
+pub(super) fn no_room() -> Problem {
     let message = "the disk of this machine has no room for it, beside what is to stay free: remove files, or lower minFree";
     Problem::new(StatusCode::INSUFFICIENT_STORAGE, message)
 }
 
-/// What the client saw there.
-fn replaces(headers: &HeaderMap) -> Answer<Replaces> {
-    let Some(condition) = headers.get(header::IF_MATCH) else { return Ok(Replaces::Nothing) };
-    let tag = condition.to_str().ok().and_then(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"'));
+/// What the client saw there, by `If-Match`.
+pub(super) fn replaces(condition: Option<&str>) -> Answer<Replaces> {
+    let Some(condition) = condition else { return Ok(Replaces::Nothing) };
+    let tag = condition.trim().strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
     let hash = tag.and_then(|tag| HEXLOWER.decode(tag.as_bytes()).ok()?.try_into().ok());
     let run = RunId::at_ms(clock::now_ms());
     hash.map(|hash| Replaces::File(hash, run)).ok_or_else(|| {
@@ -151,6 +162,6 @@ fn replaces(headers: &HeaderMap) -> Answer<Replaces> {
     })
 }
 
-fn length_of(headers: &HeaderMap) -> Option<u64> {
+pub(super) fn length_of(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -49,7 +49,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let described = Router::new()
         .route("/api/openapi.json", axum::routing::get(move || async move { Json((*document).clone()) }));
     let answers = api.fallback(page::file).merge(described).layer(CompressionLayer::new().gzip(true));
-    let told = OpenApiRouter::<Arc<App>>::new().routes(routes!(events::events));
+    let told = OpenApiRouter::<Arc<App>>::new()
+        .routes(routes!(events::events))
+        // Their bodies are read as they come.
+        .routes(routes!(file::uploads, file::begin_upload))
+        .routes(routes!(file::upload_state, file::append_to_upload, file::cancel_upload));
     let bytes = Router::new()
         .route("/file/{guid}/{*path}", axum::routing::get(file::get))
         .route("/robots.txt", axum::routing::get(file::robots))
@@ -82,6 +86,11 @@ struct Described;
     events::events,
     file::get,
     file::put,
+    file::uploads,
+    file::begin_upload,
+    file::upload_state,
+    file::append_to_upload,
+    file::cancel_upload,
     file::zip,
     file::linked,
     file::robots,

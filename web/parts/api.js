@@ -1,6 +1,7 @@
 //! Requests to the daemon. Every failure is a `Problem` whose text can be shown as it is.
 
 import { t } from "./i18n.js";
+import { tell } from "./told.js";
 
 export const BASE = "/api/v1";
 
@@ -39,7 +40,7 @@ async function call(method, path, body, options = {}) {
 async function problem(answer) {
   try {
     const told = await answer.json();
-    return new Problem(answer.status, told.detail ?? told.title ?? String(answer.status), told.category ?? "other");
+    return new Problem(answer.status, tell(told, told.detail ?? told.title ?? String(answer.status)), told.category ?? "other");
   } catch {
     return new Problem(answer.status, t("error.status", { status: String(answer.status) }), "other");
   }
@@ -141,7 +142,8 @@ function sending(method, url, body, options) {
 /** @param {XMLHttpRequest} request */
 function detailOf(request) {
   try {
-    return JSON.parse(request.responseText).detail;
+    const told = JSON.parse(request.responseText);
+    return tell(told, told.detail);
   } catch {
     return t("error.status", { status: String(request.status) });
   }

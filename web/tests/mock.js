@@ -111,14 +111,14 @@ export function startMock(port = 0) {
   }
 
   function login(response, { username, password }) {
-    if (!password || passwords[username] !== password) return problem(response, 401, "user name or password is wrong");
+    if (!password || passwords[username] !== password) return problem(response, 401, "no user of this node has that name and password", "wrong-password");
     return open(response, username, { anna: "admin", viewer: "viewer" }[username] ?? null);
   }
 
   function changePassword(response, own, { old, new: next }) {
     const { user } = own;
-    if (passwords[user] !== old) return problem(response, 403, "the present password is another one");
-    if (next.length < 8) return problem(response, 400, "a password has 8 characters or more");
+    if (passwords[user] !== old) return problem(response, 403, "the present password is another one", "other-password");
+    if (next.length < 8) return problem(response, 400, "a password has 8 characters or more", "password-length", { min: "8", max: "1024" });
     passwords[user] = next;
     for (const [key, session] of sessions) if (session.user === user && session !== own) sessions.delete(key);
     response.writeHead(204).end();
@@ -223,8 +223,8 @@ function send(response, status, answer) {
   response.writeHead(status, { "Content-Type": "application/json", "Cache-Control": "no-store" }).end(answer === null ? "" : JSON.stringify(answer));
 }
 
-function problem(response, status, detail) {
-  response.writeHead(status, { "Content-Type": "application/problem+json" }).end(JSON.stringify({ type: "about:blank", title: "Problem", status, detail, category: "usage" }));
+function problem(response, status, detail, code, params) {
+  response.writeHead(status, { "Content-Type": "application/problem+json" }).end(JSON.stringify({ type: "about:blank", title: "Problem", status, detail, category: "usage", code, params }));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) startMock(Number(process.argv[2] ?? 8123)).then(({ address }) => console.log(address));

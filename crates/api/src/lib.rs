@@ -9,6 +9,7 @@ mod audit;
 mod auth;
 mod chance;
 mod clock;
+mod code;
 mod digest;
 mod error;
 mod events;
@@ -44,6 +45,7 @@ use limits::{LOOK_INTERVAL, OPEN_FILES_AGE, STOP_TIMEOUT, UPLOADS_LOOK};
 use server::{Certificate, Guests, Server};
 
 pub use auth::{LibraryName, Permission, Roles};
+pub use code::Code;
 pub use error::ApiError;
 pub use problem::Problem;
 pub use routes::document;

@@ -34,6 +34,7 @@ mod daemon;
 mod error;
 mod policy_words;
 mod rejected;
+mod sentence;
 
 pub use asking::Asker;
 pub use contents::Supply;
@@ -47,6 +48,7 @@ pub use library::{
     TakenBackPath, TakenBackView, TextsView, VerifyView, VersionLine,
 };
 pub use protocol::{Lan, LanNode, ProposedUser, Reply, Request};
+pub use sentence::Told;
 pub use status::{
     ISSUES, LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, PolicyStatus, STATES,
     Status, StatusError, TRUSTS,

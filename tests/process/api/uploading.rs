@@ -112,21 +112,33 @@ fn a_newer_request_ends_one_that_hangs() {
 fn an_upload_is_of_its_user_who_may_still_write() {
     let site = Site::new();
     let at = begun(&site, "a.txt", 5);
-    begin(&site, "vera", "b.txt", 5).expect(403);
+    let refused = begin(&site, "vera", "b.txt", 5).expect(403).json();
+    assert_eq!(
+        (&refused["code"], &refused["params"]["permission"]),
+        (&"not-allowed".into(), &"library.write".into())
+    );
     begin(&site, "greta", "b.txt", 5).expect(404);
     for ask in [Ask::get(&at), part(&at, 0, b"other", true), Ask::new("DELETE", &at)] {
         site.ask_as("adam", ask.clone()).expect(404);
         site.ask_as("vera", ask).expect(403);
     }
-    site.ask_as("adam", Ask::new("PATCH", "/api/v1/users/edith").json(&serde_json::json!({"role": "viewer"}))).expect(204);
-    site.team.until("the role is taken over", || {
-        site.ask_as("edith", part(&at, 0, b"first", true)).status == 403
-    });
+    site.ask_as(
+        "adam",
+        Ask::new("PATCH", "/api/v1/users/edith").json(&serde_json::json!({"role": "viewer"})),
+    )
+    .expect(204);
+    site.team
+        .until("the role is taken over", || site.ask_as("edith", part(&at, 0, b"first", true)).status == 403);
     assert!(!site.team.is_there("a/lib/a.txt"));
-    site.ask_as("adam", Ask::new("PATCH", "/api/v1/users/edith").json(&serde_json::json!({"role": "editor"}))).expect(204);
+    site.ask_as(
+        "adam",
+        Ask::new("PATCH", "/api/v1/users/edith").json(&serde_json::json!({"role": "editor"})),
+    )
+    .expect(204);
     site.team.until("the role is taken over", || site.ask_as("edith", Ask::get(&at)).status == 200);
     site.ask_as("edith", Ask::new("DELETE", &at)).expect(204);
-    site.ask_as("edith", Ask::get(&at)).expect(404);
+    let gone = site.ask_as("edith", Ask::get(&at)).expect(404).json();
+    assert_eq!(gone["code"], "no-such-upload");
 }
 
 #[test]

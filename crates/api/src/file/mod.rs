@@ -25,6 +25,7 @@ use utoipa::IntoParams;
 
 use crate::app::App;
 use crate::auth::{Caller, Permission, Right};
+use crate::code::Code;
 use crate::extract::{Asked, At};
 use crate::problem::{Answer, Problem};
 use crate::routes::{blocking, path_of};
@@ -112,8 +113,16 @@ async fn opened(app: &App, files: LibraryFiles, path: &TreePath) -> Answer<OpenF
 fn refusal(error: ReadError) -> Problem {
     let detail = error.to_string();
     match error {
-        ReadError::Missing(_) => Problem::not_found(detail),
-        ReadError::NotHere(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(5),
+        ReadError::Missing(path) => Problem::not_found(detail).code(Code::NoSuchFile).with("path", path),
+        ReadError::NotHere(path) => {
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(5);
+            problem.code(Code::NotHere).with("path", path)
+        }
+        ReadError::NoTarget => Problem::of(error.category(), detail).code(Code::NoTarget),
+        ReadError::ReadOnly(ref path) => {
+            let path = path.clone();
+            Problem::of(error.category(), detail).code(Code::ReadOnly).with("path", path)
+        }
         error => Problem::of(error.category(), detail),
     }
 }

@@ -17,10 +17,11 @@ use swarm_files::{NewFile, PartialFile};
 use swarm_sync::TreePath;
 use utoipa::{IntoParams, ToSchema};
 
-use super::upload::{Room, answer_of_put, length_of, no_room, replaces};
+use super::upload::{Room, answer_of_put, length_of, no_room, own_folder, replaces};
 use crate::app::App;
 use crate::auth::{Caller, Lasting, Permission, Right};
 use crate::clock;
+use crate::code::Code;
 use crate::digest::Expected;
 use crate::extract::{Asked, At};
 use crate::limits::{
@@ -85,7 +86,7 @@ pub(crate) async fn begin_upload(
     let files = app.library(&caller, &which, Permission::LibraryWrite).await?;
     let path = path_of(&query.path)?;
     let (folder, relative) = files.place_for(&path).map_err(super::refusal)?;
-    NewFile::check_name(&relative).map_err(|error| Problem::bad(error.to_string()))?;
+    NewFile::check_name(&relative).map_err(|_| own_folder())?;
     let len = number(&headers, &LENGTH)?
         .ok_or_else(|| Problem::bad("Upload-Length has to say how long the file is"))?;
     let note = Note {
@@ -200,7 +201,8 @@ pub(crate) async fn append_to_upload(
     let mut upload = app.uploads.held(&caller.user, &files, &name).await?;
     if from_offset != upload.offset {
         let message = format!("the upload goes on at byte {}, and not at {from_offset}", upload.offset);
-        let mut response = Problem::new(StatusCode::CONFLICT, message).into_response();
+        let problem = Problem::new(StatusCode::CONFLICT, message);
+        let mut response = problem.code(Code::UploadOffset).with("offset", upload.offset).into_response();
         say(&mut response, &upload.note, upload.offset, upload.note.done.is_some());
         return Ok(response);
     }
@@ -336,9 +338,11 @@ impl Coming<'_> {
                     StatusCode::REQUEST_TIMEOUT,
                     "no more of the file came: go on with it at the offset that HEAD tells",
                 )
+                .code(Code::CutOff)
             })?;
             let Some(frame) = next else { return Ok(None) };
-            let frame = frame.map_err(|_| Problem::bad("the bytes did not come to their end"))?;
+            let frame =
+                frame.map_err(|_| Problem::bad("the bytes did not come to their end").code(Code::CutOff))?;
             if let Ok(bytes) = frame.into_data() {
                 return Ok(Some(bytes));
             }
@@ -372,7 +376,8 @@ async fn put(
             let is_it = expected.is_of(|block, at| part.read_at(block, at)).map_err(failed)?;
             if !is_it {
                 PartialFile::remove(&folder, &name).map_err(failed)?;
-                return Err(Problem::bad("the bytes that came are not those of Repr-Digest: begin anew"));
+                return Err(Problem::bad("the bytes that came are not those of Repr-Digest: begin anew")
+                    .code(Code::WrongDigest));
             }
         }
         let status = answer_of_put(part.put(&relative, replaces), replaces)?;
@@ -449,7 +454,7 @@ fn too_long(len: u64) -> Problem {
 }
 
 fn taken_over() -> Problem {
-    Problem::new(StatusCode::CONFLICT, "another request goes on with this upload")
+    Problem::new(StatusCode::CONFLICT, "another request goes on with this upload").code(Code::TakenOver)
 }
 
 const OFFSET: HeaderName = HeaderName::from_static("upload-offset");

@@ -17,6 +17,7 @@ use swarm_sync::{RunId, TreePath};
 use crate::app::App;
 use crate::auth::{Caller, Lasting, Permission, Right};
 use crate::clock;
+use crate::code::Code;
 use crate::extract::At;
 use crate::limits::{UPLOAD_CHECKED_LEN, UPLOAD_IDLE};
 use crate::problem::{Answer, Problem};
@@ -70,9 +71,11 @@ async fn written(
     let (mut room, mut unchecked) = (room, 0);
     loop {
         let next = right.while_it_holds(tokio::time::timeout(UPLOAD_IDLE, body.frame())).await?;
-        let next = next.map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "no more of the file came"))?;
+        let next = next.map_err(|_| {
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "no more of the file came").code(Code::CutOff)
+        })?;
         let Some(frame) = next else { break };
-        let frame = frame.map_err(|_| Problem::bad("the file did not come to its end"))?;
+        let frame = frame.map_err(|_| Problem::bad("the file did not come to its end").code(Code::CutOff))?;
         let Ok(bytes) = frame.into_data() else { continue };
         unchecked += bytes.len();
         if unchecked >= UPLOAD_CHECKED_LEN {
@@ -101,9 +104,9 @@ pub(super) fn answer_of_put(put: Result<(), PutError>, replaces: Replaces) -> An
         Err(PutError::Stands(_)) => {
             let message =
                 "what stands there is not the version that If-Match names: look again, or take another name";
-            Err(Problem::new(StatusCode::PRECONDITION_FAILED, message))
+            Err(Problem::new(StatusCode::PRECONDITION_FAILED, message).code(Code::OtherVersion))
         }
-        Err(error @ PutError::Ours) => Err(Problem::bad(error.to_string())),
+        Err(PutError::Ours) => Err(own_folder()),
         Err(PutError::Store(error)) => Err(Problem::of(error.category(), error.to_string())),
         Err(PutError::Kept(error)) => Err(Problem::of(error.category(), error.to_string())),
     }
@@ -147,7 +150,12 @@ impl Room {
 
 pub(super) fn no_room() -> Problem {
     let message = "the disk of this machine has no room for it, beside what is to stay free: remove files, or lower minFree";
-    Problem::new(StatusCode::INSUFFICIENT_STORAGE, message)
+    Problem::new(StatusCode::INSUFFICIENT_STORAGE, message).code(Code::NoRoom)
+}
+
+/// What nothing is put into.
+pub(super) fn own_folder() -> Problem {
+    Problem::bad(PutError::Ours.to_string()).code(Code::OwnFolder)
 }
 
 /// What the client saw there, by `If-Match`.

@@ -18,6 +18,7 @@ use zip::{CompressionMethod, ZipWriter};
 use super::disposition;
 use crate::app::App;
 use crate::auth::{Caller, Permission, Right};
+use crate::code::Code;
 use crate::extract::{Asked, At};
 use crate::limits::{ABSENT_MAX, BLOCK_LEN, ENTRIES_MAX};
 use crate::problem::{Answer, Problem};
@@ -55,7 +56,7 @@ pub(super) fn zipped(
 ) -> Answer<Response> {
     let full = |_| {
         let message = "others are getting folders already: try again in a moment";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(10)
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(10).code(Code::Busy)
     };
     let slot = Arc::clone(&app.zips).try_acquire_owned().map_err(full)?;
     let name =

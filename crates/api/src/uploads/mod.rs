@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::clock;
+use crate::code::Code;
 use crate::limits::{UPLOAD_AGE, UPLOADS_DONE_OF_USER_MAX, UPLOADS_LEN_OF_USER_MAX, UPLOADS_OF_USER_MAX};
 use crate::problem::{Answer, Problem};
 use crate::routes::blocking;
@@ -184,14 +185,16 @@ fn make_room(own: Vec<(PathBuf, Known)>, len: u64) -> Answer<()> {
         let message = format!(
             "you have {UPLOADS_OF_USER_MAX} uploads that are not done: bring one to its end, or cancel one"
         );
-        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, message));
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, message);
+        return Err(problem.code(Code::TooManyUploads).with("n", UPLOADS_OF_USER_MAX));
     }
     let sum = open.iter().fold(len, |sum, (_, known)| sum.saturating_add(known.note.len));
     if sum > UPLOADS_LEN_OF_USER_MAX {
         let message = format!(
             "your uploads that are not done would have more than {UPLOADS_LEN_OF_USER_MAX} bytes: bring one to its end, or cancel one"
         );
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, message));
+        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, message);
+        return Err(problem.code(Code::UploadsTooLong).with("bytes", UPLOADS_LEN_OF_USER_MAX));
     }
     done.sort_by_key(|(_, known)| known.touched_ms);
     let surplus = (done.len() + 1).saturating_sub(UPLOADS_DONE_OF_USER_MAX);
@@ -224,6 +227,7 @@ fn no_such_upload() -> Problem {
     Problem::not_found(
         "there is no such upload of yours: it was cancelled, or nobody went on with it for a day; begin anew",
     )
+    .code(Code::NoSuchUpload)
 }
 
 /// Of 32 bytes in Base64.

@@ -1,6 +1,7 @@
 //! Requests to the daemon. Every failure is a `Problem` whose text can be shown as it is.
 
 import { t } from "./i18n.js";
+import { tell } from "./told.js";
 
 export const BASE = "/api/v1";
 
@@ -39,7 +40,7 @@ async function call(method, path, body, options = {}) {
 async function problem(answer) {
   try {
     const told = await answer.json();
-    return new Problem(answer.status, told.detail ?? told.title ?? String(answer.status), told.category ?? "other");
+    return new Problem(answer.status, tell(told, told.detail ?? told.title ?? String(answer.status)), told.category ?? "other");
   } catch {
     return new Problem(answer.status, t("error.status", { status: String(answer.status) }), "other");
   }
@@ -77,32 +78,72 @@ export async function versionOf(guid, path) {
   return answer.ok ? answer.headers.get("ETag") : null;
 }
 
+/** @typedef {{done: Promise<XMLHttpRequest>, abort: () => void}} Sending */
+
 /** Sends a file; `fetch` tells no progress of what it sends. Without the ETag of what it replaces, the daemon takes it only where nothing stands.
- * @param {string} guid @param {string} path @param {Blob} file @param {{replaces: string | null, onProgress: (sent: number) => void}} options
- * @returns {{done: Promise<void>, abort: () => void}} */
+ * @param {string} guid @param {string} path @param {Blob} file @param {{replaces: string | null, onProgress: (sent: number) => void}} options @returns {Sending} */
 export function upload(guid, path, file, options) {
+  return sending("PUT", `${BASE}/${inLibrary(guid, `files/${encodePath(path)}`)}`, file, { headers: replacing(options.replaces), onProgress: options.onProgress });
+}
+
+/** Begins an upload that can go on later. @param {string} guid @param {string} path @param {File} file @param {string | null} replaces @returns {Promise<{at: string, offset: number}>} */
+export async function beginUpload(guid, path, file, replaces) {
+  const query = `path=${encodeURIComponent(path)}&modified_ms=${file.lastModified}`;
+  const { done } = sending("POST", `${BASE}/uploads/${encodeURIComponent(guid)}?${query}`, null, { headers: { "Upload-Length": String(file.size), ...replacing(replaces) }, onProgress: () => {} });
+  const answer = await done;
+  return { at: answer.getResponseHeader("Location") ?? "", offset: Number(answer.getResponseHeader("Upload-Offset")) };
+}
+
+/** My upload of the same file to the same place, if one has begun. @param {string} guid @param {string} path @param {File} file @returns {Promise<{at: string, offset: number} | null>} */
+export async function begunUpload(guid, path, file) {
+  const all = await get(`uploads/${encodeURIComponent(guid)}`);
+  const own = all.find((/** @type {any} */ each) => each.path === path && each.length === file.size && each.modified_ms === file.lastModified);
+  return own ? { at: own.location, offset: own.offset } : null;
+}
+
+/** How many bytes of an upload are there, and whether it is done. @param {string} at @returns {Promise<{offset: number, isDone: boolean}>} */
+export async function uploadState(at) {
+  const answer = await sending("HEAD", at, null, { headers: {}, onProgress: () => {} }).done;
+  return { offset: Number(answer.getResponseHeader("Upload-Offset")), isDone: answer.getResponseHeader("Upload-Complete") === "?1" };
+}
+
+/** Sends the bytes of an upload from a place on. @param {string} at @param {number} offset @param {Blob} bytes
+ * @param {{isLast: boolean, replaces: string | null, onProgress: (sent: number) => void}} options @returns {Sending} */
+export function appendUpload(at, offset, bytes, options) {
+  const headers = { "Content-Type": "application/partial-upload", "Upload-Offset": String(offset), "Upload-Complete": options.isLast ? "?1" : "?0", ...replacing(options.replaces) };
+  return sending("PATCH", at, bytes, { headers, onProgress: options.onProgress });
+}
+
+/** @param {string | null} tag @returns {Record<string, string>} */
+function replacing(tag) {
+  return tag ? { "If-Match": tag } : {};
+}
+
+/** @param {string} method @param {string} url @param {Blob | null} body @param {{headers: Record<string, string>, onProgress: (sent: number) => void}} options @returns {Sending} */
+function sending(method, url, body, options) {
   const request = new XMLHttpRequest();
   const done = new Promise((resolve, reject) => {
-    request.open("PUT", `${BASE}/${inLibrary(guid, `files/${encodePath(path)}`)}`);
+    request.open(method, url);
     request.setRequestHeader("X-CSRF-Token", session.csrf);
-    if (options.replaces) request.setRequestHeader("If-Match", options.replaces);
+    for (const [name, value] of Object.entries(options.headers)) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => options.onProgress(event.loaded);
     request.onload = () => {
-      if (request.status < 300) resolve(undefined);
+      if (request.status < 300) resolve(request);
       else if (request.status === 401) session.ended();
       reject(new Problem(request.status, detailOf(request), request.status === 412 ? "exists" : "other"));
     };
     request.onerror = () => reject(new Problem(0, t("error.unreachable"), "interrupted"));
     request.onabort = () => reject(new Problem(0, t("files.upload.stopped"), "interrupted"));
-    request.send(file);
+    request.send(body);
   });
-  return { done: /** @type {Promise<void>} */ (done), abort: () => request.abort() };
+  return { done: /** @type {Promise<XMLHttpRequest>} */ (done), abort: () => request.abort() };
 }
 
 /** @param {XMLHttpRequest} request */
 function detailOf(request) {
   try {
-    return JSON.parse(request.responseText).detail;
+    const told = JSON.parse(request.responseText);
+    return tell(told, told.detail);
   } catch {
     return t("error.status", { status: String(request.status) });
   }

@@ -35,7 +35,7 @@ test("a session that ended asks for the login and comes back to the same view", 
   await page.fill("input[name=username]", "anna");
   await page.fill("input[name=password]", "wrong");
   await page.keyboard.press("Enter");
-  await page.getByText("user name or password is wrong").waitFor();
+  await page.getByText("The user name or the password is wrong.").waitFor();
   await page.fill("input[name=password]", "anna");
   await page.keyboard.press("Enter");
   await page.getByText("clip-001.mp4").waitFor();
@@ -278,7 +278,7 @@ test("a reader changes the own password and stays logged in", async () => {
   await change("viewer", "a new password", "another password");
   await page.getByText("The two passwords differ").waitFor();
   await change("wrong", "a new password", "a new password");
-  await page.getByText("the present password is another one").waitFor();
+  await page.getByText("The present password is another one.").waitFor();
   await change("viewer", "a new password", "a new password");
   await page.getByText("Your password is changed.").waitFor();
   assert.equal(await page.evaluate(() => location.hash), "#/settings");

@@ -10,18 +10,19 @@ interface Mount { dir: string; libpath: string; sync: boolean }
 interface Lock { path: string; holder: string; seconds_left: number; why: string }
 interface Library {
   name: string; guid: string; state: string; percent: string; files: number; files_here: number; bytes: number; bytes_here: number;
-  deletions_to_do: number; conflicts: number; conflicts_elsewhere: number; waiting: number; proposals: number; held_here: number | null; activity: string; mounts: Mount[];
+  deletions_to_do: number; conflicts: number; conflicts_elsewhere: number; waiting: number; proposals: number; held_here: number | null; activity: string; activity_told: Told | null; mounts: Mount[];
   commits: number; eta_seconds: number | null; policy_differences: string[]; policy: PolicyStatus | null; locks: Lock[];
   limit_up: number | null; limit_down: number | null; scrub_days: number; untrusted_commits: Record<string, number>;
 }
 interface PeerLibrary { name: string; guid: string; is_shared: boolean; is_level: boolean; percent: string; activity: string; deletions_to_do: number }
 interface Peer {
-  address: string; node: string | null; name: string; trust: string; connected: boolean; trouble: string | null; user: string | null;
+  address: string; node: string | null; name: string; trust: string; connected: boolean; trouble: string | null; trouble_told: Told | null; user: string | null;
   told_by: string[]; received: number; sent: number; libraries: PeerLibrary[];
   round_trip_us: number | null; last_seen_ms: number | null; agent: string | null; protocol: string | null;
 }
 interface Lan { is_looking: boolean; nodes: { node: string; addresses: string[]; is_peer: boolean }[] }
-interface FileError { guid: string; file: string; issue: string; detail: string }
+interface Told { code?: string; params?: Record<string, string>; because?: Told | null }
+interface FileError { guid: string; file: string; issue: string; detail: string; told: Told | null }
 interface Status {
   node: string; address: string; uptime: string; uptime_seconds: number; peerSync: Record<string, Record<string, string>>; errors: FileError[];
   libraries: Library[]; peers: Peer[]; rate_down: number; rate_up: number; limit_up: number | null; limit_down: number | null; metrics: string | null; file_errors: string[]; file_warnings: string[];

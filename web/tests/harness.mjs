@@ -9,6 +9,8 @@ import { fileURLToPath } from "node:url";
 import { startMock } from "./mock.js";
 import { launch } from "./shots.mjs";
 
+export { SHOWN } from "./shown.mjs";
+
 export const HERE = dirname(fileURLToPath(import.meta.url));
 export const WEB = join(HERE, "..");
 export const SHOTS = process.env.SHOTS ?? join(tmpdir(), "swarm-page-shots");
@@ -43,12 +45,6 @@ export async function open(options = {}) {
   await page.addInitScript(() => addEventListener("securitypolicyviolation", (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`)));
   return { page, wrong, close: () => context.close() };
 }
-
-/** What each view is there for. */
-export const SHOWN = {
-  overview: ".library-card", files: ".row .file-name", file: ".preview pre", picture: ".preview img", frames: ".row .file-name", peers: ".peer-card", transfers: ".transfer", conflicts: ".conflict", approvals: ".proposal",
-  changes: ".log-line", users: ".line-list li", settings: ".setting",
-};
 
 export async function go(page, hash) {
   await page.evaluate((to) => { location.hash = to; }, hash);

@@ -1,5 +1,5 @@
 // A daemon that is not there: serves the page as the binary does, and answers /api/v1 with data that lives.
-// `node mock.js [port]`; login anna / anna, viewer / viewer, or newcomer / newcomer, who has no role. Controls for tests: POST /mock/{offline,online,end-sessions,setup,empty,one,ugly,full,passwords,give-role,alone,reachable}.
+// `node mock.js [port]`; login anna / anna, viewer / viewer, or newcomer / newcomer, who has no role. Controls for tests: POST /mock/{offline,online,end-sessions,setup,empty,one,ugly,full,passwords,give-role,alone,reachable,cut-uploads,slow-uploads,fast-uploads}.
 
 import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
@@ -20,7 +20,8 @@ export function startMock(port = 0) {
   const sessions = new Map();
   const streams = new Set();
   const passwords = { anna: "anna", viewer: "viewer", newcomer: "newcomer" };
-  const flags = { offline: false, setup: false };
+  const flags = { offline: false, setup: false, cutsUploads: false, slowUploads: false };
+  const uploads = new Map();
   let eventId = 0;
 
   const server = createServer(async (request, response) => {
@@ -61,6 +62,8 @@ export function startMock(port = 0) {
     else if (what === "full") world = makeWorld();
     else if (what === "give-role") for (const session of sessions.values()) session.role ??= "viewer";
     else if (what === "passwords") Object.assign(passwords, { anna: "anna", viewer: "viewer" });
+    else if (what === "cut-uploads") flags.cutsUploads = true;
+    else if (what === "slow-uploads" || what === "fast-uploads") flags.slowUploads = what === "slow-uploads";
     else if (what === "alone" || what === "reachable") world.listenAlone(what === "alone");
     response.writeHead(204).end();
   }
@@ -99,6 +102,7 @@ export function startMock(port = 0) {
     if (method !== "GET" && request.headers["x-csrf-token"] !== session.csrf) return problem(response, 403, "the CSRF token is missing");
     if (path[0] === "me" && path[1] === "password") return changePassword(response, session, await json(request));
     if (method === "PUT") return take(request, response, path, session);
+    if (path[0] === "uploads") return inParts(request, response, url, path, session);
     if (path[0] === "qr") return response.writeHead(200, { "Content-Type": "image/svg+xml" }).end(picture(5));
     const body = method === "POST" || method === "PATCH" ? await json(request) : {};
     if (method !== "GET" && session.role !== "admin") return problem(response, 403, "your role may not do this");
@@ -107,14 +111,14 @@ export function startMock(port = 0) {
   }
 
   function login(response, { username, password }) {
-    if (!password || passwords[username] !== password) return problem(response, 401, "user name or password is wrong");
+    if (!password || passwords[username] !== password) return problem(response, 401, "no user of this node has that name and password", "wrong-password");
     return open(response, username, { anna: "admin", viewer: "viewer" }[username] ?? null);
   }
 
   function changePassword(response, own, { old, new: next }) {
     const { user } = own;
-    if (passwords[user] !== old) return problem(response, 403, "the present password is another one");
-    if (next.length < 8) return problem(response, 400, "a password has 8 characters or more");
+    if (passwords[user] !== old) return problem(response, 403, "the present password is another one", "other-password");
+    if (next.length < 8) return problem(response, 400, "a password has 8 characters or more", "password-length", { min: "8", max: "1024" });
     passwords[user] = next;
     for (const [key, session] of sessions) if (session.user === user && session !== own) sessions.delete(key);
     response.writeHead(204).end();
@@ -144,6 +148,48 @@ export function startMock(port = 0) {
     if (there !== named) return problem(response, 412, "what stands there is not the version that If-Match names: look again, or take another name");
     world.put(guid, parts.join("/"), len);
     response.writeHead(there ? 204 : 201).end();
+  }
+
+  /** An upload that goes on: after `cut-uploads`, the next request that sends bytes loses its connection after a while. */
+  async function inParts(request, response, url, [, guid, id], session) {
+    if (session.role !== "admin") return problem(response, 403, "your role may not do this");
+    const { method, headers } = request;
+    const at = `/api/v1/uploads/${guid}/${id}`;
+    const told = (upload, isDone) => ({ "Upload-Offset": String(upload.offset), "Upload-Complete": isDone ? "?1" : "?0" });
+    if (!id && method === "GET") return send(response, 200, [...uploads].filter(([, upload]) => upload.guid === guid && !upload.isDone).map(([location, upload]) => ({ location, ...upload })));
+    if (!id) {
+      const location = `/api/v1/uploads/${guid}/${uploads.size + 1}`;
+      const upload = { guid, path: url.searchParams.get("path"), modified_ms: Number(url.searchParams.get("modified_ms")), length: Number(headers["upload-length"]), offset: 0, isDone: false };
+      uploads.set(location, upload);
+      return response.writeHead(201, { Location: location, ...told(upload, false) }).end();
+    }
+    const upload = uploads.get(at);
+    if (!upload) return problem(response, 404, "there is no such upload of yours: it was cancelled, or nobody went on with it for a day; begin anew");
+    if (method === "DELETE") {
+      uploads.delete(at);
+      return response.writeHead(204).end();
+    }
+    if (method !== "PATCH") return response.writeHead(200, told(upload, upload.isDone)).end();
+    if (Number(headers["upload-offset"]) !== upload.offset) return response.writeHead(409, told(upload, false)).end();
+    const cuts = flags.cutsUploads;
+    try {
+      for await (const chunk of request) {
+        upload.offset += chunk.length;
+        if (flags.slowUploads) await new Promise((resolve) => setTimeout(resolve, 10));
+        if (cuts && upload.offset > 4_000_000) {
+          flags.cutsUploads = false;
+          return request.socket.destroy();
+        }
+      }
+    } catch {
+      return; // The client has gone: what came stays.
+    }
+    if (headers["upload-complete"] !== "?1") return response.writeHead(204, told(upload, false)).end();
+    const there = world.tagOf(guid, upload.path);
+    if (there !== (headers["if-match"] ?? null)) return problem(response, 412, "what stands there is not the version that If-Match names: look again, or take another name");
+    upload.isDone = true;
+    world.put(guid, upload.path, upload.length);
+    response.writeHead(there ? 204 : 201, told(upload, true)).end();
   }
 
   function bytesOf(request, response, url) {
@@ -177,8 +223,8 @@ function send(response, status, answer) {
   response.writeHead(status, { "Content-Type": "application/json", "Cache-Control": "no-store" }).end(answer === null ? "" : JSON.stringify(answer));
 }
 
-function problem(response, status, detail) {
-  response.writeHead(status, { "Content-Type": "application/problem+json" }).end(JSON.stringify({ type: "about:blank", title: "Problem", status, detail, category: "usage" }));
+function problem(response, status, detail, code, params) {
+  response.writeHead(status, { "Content-Type": "application/problem+json" }).end(JSON.stringify({ type: "about:blank", title: "Problem", status, detail, category: "usage", code, params }));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) startMock(Number(process.argv[2] ?? 8123)).then(({ address }) => console.log(address));

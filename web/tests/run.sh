@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The page in real browsers: types, every view against a faked daemon, the faked daemon beside a real one, then two real daemons by the page
+# The page in real browsers: types, every view against a faked daemon, what Lighthouse says of each, the faked daemon beside a real one, then two real daemons by the page
 # alone. SWARM names the binary. Installs what it needs by apt and npm as root; where that cannot be, says NOT RUN and why.
 set -euo pipefail
 case ${SWARM:-} in
@@ -35,6 +35,7 @@ npm ci --silent || not_run "npm cannot install the tools of these tests"
 
 npm run --silent types
 npm run --silent test
+npm run --silent lighthouse
 if lacks=$(provide "${FIREFOX:-firefox-esr}:firefox-esr"); then
   npm run --silent firefox
 else

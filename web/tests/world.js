@@ -94,9 +94,9 @@ export function makeWorld(options = {}) {
       node: SELF, address: `${SELF}@192.168.1.20:8000`, uptime: "3h 12m", uptime_seconds: seconds,
       peerSync: Object.fromEntries(peers.map((peer) => [peer.address, Object.fromEntries(peer.libraries.map((each) => [each.name, `${each.percent}%`]))])),
       errors: isQuiet ? [] : [
-        { guid: "frames", file: "frame-041277.exr", issue: "hash-mismatch", detail: "the disk gave other bytes than its author signed, twice; it is fetched again from bob" },
-        { guid: "scans", file: HOSTILE, issue: "refused", detail: "the name cannot be made on this disk" },
-        { guid: "music", file: "old/song.mp3", issue: "conflict", detail: "it was changed here and at https://music.example: the version here stays" },
+        { guid: "frames", file: "frame-041277.exr", issue: "hash-mismatch", detail: "the disk gave other bytes than its author signed, twice; it is fetched again from bob", told: { code: "wrong-bytes-of", params: { node: "bob", source: "carla" }, because: null } },
+        { guid: "scans", file: HOSTILE, issue: "refused", detail: "the name cannot be made on this disk", told: { code: "of-a-newer-daemon", params: {}, because: null } },
+        { guid: "music", file: "old/song.mp3", issue: "conflict", detail: "it was changed here and at https://music.example: the version here stays", told: { code: "origin-both-changed", params: { url: "https://music.example" }, because: null } },
       ],
       metrics: null, libraries, peers, rate_down: Math.round(rates[0]), rate_up: Math.round(rates[1]), limit_up: 20_000_000, limit_down: 50_000_000,
       file_errors: [], file_warnings: isQuiet ? [] : ["users.json, line 14, roles: unknown key"], ...wrong,
@@ -277,7 +277,7 @@ function fail(status, detail) {
 }
 
 function blank(name, guid) {
-  return { name, guid, state: "up to date", percent: "100.0", files: 0, files_here: 0, bytes: 0, bytes_here: 0, deletions_to_do: 0, conflicts: 0, conflicts_elsewhere: 0, waiting: 0, proposals: 0, held_here: null, activity: "", mounts: [], commits: 0, eta_seconds: null, policy_differences: [], policy: { delete: 2, move: 1, bulk: 100, bulkApprovals: 2, expiryDays: 14, refuseByOne: false, isTakenOver: false }, locks: [], limit_up: null, limit_down: null, scrub_days: 0, untrusted_commits: {} };
+  return { name, guid, state: "up to date", percent: "100.0", files: 0, files_here: 0, bytes: 0, bytes_here: 0, deletions_to_do: 0, conflicts: 0, conflicts_elsewhere: 0, waiting: 0, proposals: 0, held_here: null, activity: "", activity_told: null, mounts: [], commits: 0, eta_seconds: null, policy_differences: [], policy: { delete: 2, move: 1, bulk: 100, bulkApprovals: 2, expiryDays: 14, refuseByOne: false, isTakenOver: false }, locks: [], limit_up: null, limit_down: null, scrub_days: 0, untrusted_commits: {} };
 }
 
 function makeLibraries() {
@@ -303,13 +303,13 @@ function makePeers() {
   const link = (round_trip_us, agent) => ({ round_trip_us, last_seen_ms: null, agent, protocol: "1.0" });
   const share = (name, guid, percent, activity = "", extra = {}) => ({ name, guid, is_shared: true, is_level: percent === "100.0", percent, activity, deletions_to_do: 0, ...extra });
   return [
-    { address: "192.168.1.31:8000", node: BOB, name: "bob", trust: "trusted", connected: true, trouble: null, user: null, told_by: [], received: 81_220_100_200, sent: 12_220_100_200, ...link(820, "swarm/0.1.0"),
+    { address: "192.168.1.31:8000", node: BOB, name: "bob", trust: "trusted", connected: true, trouble: null, trouble_told: null, user: null, told_by: [], received: 81_220_100_200, sent: 12_220_100_200, ...link(820, "swarm/0.1.0"),
       libraries: [share("Scans", "scans", "100.0"), share("Film frames", "frames", "91.4", "sends to this machine"), share("Music", "music", "100.0"), share("Contracts", "contracts", "100.0")] },
-    { address: "carla.example.org:8000", node: CARLA, name: "carla-studio", trust: "trusted", connected: false, trouble: "no answer since 09:12: carla.example.org refused the connection", user: null, told_by: ["bob"], received: 4_220_100_200, sent: 9_720_100_200, ...away(Date.now() - 26 * 3600_000),
+    { address: "carla.example.org:8000", node: CARLA, name: "carla-studio", trust: "trusted", connected: false, trouble: "no answer since 09:12: carla.example.org refused the connection", trouble_told: { code: "peer-lookup", params: { address: "carla.example.org", why: "no such host" }, because: null }, user: null, told_by: ["bob"], received: 4_220_100_200, sent: 9_720_100_200, ...away(Date.now() - 26 * 3600_000),
       libraries: [] },
-    { address: "10.8.0.4:8000", node: DATA, name: "datacentre", trust: "mirror", connected: true, trouble: null, user: null, told_by: [], received: 512_220_100_200, sent: 301_220_100, ...link(18_400, "swarm/0.1.0"), libraries: [share("Film frames", "frames", "100.0")] },
-    { address: "203.0.113.9:8000", node: EVE, name: "eve\u202E<b>x</b>", trust: "untrusted", connected: true, trouble: null, user: "guest", told_by: [], received: 220_100, sent: 1_301_220_100, ...link(142_000, "swarm\u202E/9.9 <i>"), libraries: [share("Scans", "scans", "12.5", "", { is_shared: true }), share("Archive", "archive", "100.0")] },
-    { address: "198.51.100.7:8000", node: hex(6), name: "", trust: "unknown", connected: false, trouble: null, user: null, told_by: ["bob", "carla-studio"], received: 0, sent: 0, ...away(null), libraries: [] },
+    { address: "10.8.0.4:8000", node: DATA, name: "datacentre", trust: "mirror", connected: true, trouble: null, trouble_told: null, user: null, told_by: [], received: 512_220_100_200, sent: 301_220_100, ...link(18_400, "swarm/0.1.0"), libraries: [share("Film frames", "frames", "100.0")] },
+    { address: "203.0.113.9:8000", node: EVE, name: "eve\u202E<b>x</b>", trust: "untrusted", connected: true, trouble: null, trouble_told: null, user: "guest", told_by: [], received: 220_100, sent: 1_301_220_100, ...link(142_000, "swarm\u202E/9.9 <i>"), libraries: [share("Scans", "scans", "12.5", "", { is_shared: true }), share("Archive", "archive", "100.0")] },
+    { address: "198.51.100.7:8000", node: hex(6), name: "", trust: "unknown", connected: false, trouble: null, trouble_told: null, user: null, told_by: ["bob", "carla-studio"], received: 0, sent: 0, ...away(null), libraries: [] },
   ];
 }
 
@@ -364,7 +364,7 @@ function peersAnswer(method, id, body, peers) {
     const [node, address] = body.address.includes("@") ? body.address.split("@") : [null, body.address];
     const known = peers.find((peer) => peer.address === address);
     if (known) Object.assign(known, { trust: body.trusted ? "trusted" : "untrusted", name: body.name ?? "" });
-    else peers.push({ address, node, name: body.name ?? "", trust: body.trusted ? "trusted" : "untrusted", connected: false, trouble: null, user: body.username ?? null, told_by: [], received: 0, sent: 0, ...away(null), libraries: [] });
+    else peers.push({ address, node, name: body.name ?? "", trust: body.trusted ? "trusted" : "untrusted", connected: false, trouble: null, trouble_told: null, user: body.username ?? null, told_by: [], received: 0, sent: 0, ...away(null), libraries: [] });
     return [201, {}];
   }
   if (at < 0) return fail(404, "no such peer");

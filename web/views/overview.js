@@ -11,6 +11,7 @@ import { approveHere } from "./held.js";
 import { addLibrary, editLibrary, offeredByPeers, subscribe } from "./library-forms.js";
 import { addPeer, thisMachine } from "./peers.js";
 import { spanSeconds } from "../parts/spark.js";
+import { tell } from "../parts/told.js";
 
 const ERRORS_SHOWN = 6;
 const NEEDS_SHOWN = 8;
@@ -102,7 +103,7 @@ function needsOf(library) {
       action: can("approvals.vote", library.guid) && h("button.button.small", { type: "button", onClick: () => approveHere(library) }, t("need.held.action")),
     });
   }
-  if (library.state === "stopped") add("stopped", { icon: "warning", tone: "bad", text: tx("need.stopped", { library: where() }), detail: library.activity });
+  if (library.state === "stopped") add("stopped", { icon: "warning", tone: "bad", text: tx("need.stopped", { library: where() }), detail: tell(library.activity_told, library.activity) });
   library.policy_differences.forEach((text, index) => add(`policy-${index}`, { icon: "info", tone: "quiet", text: tx("need.policy", { library: where() }), detail: text }));
   return list;
 }
@@ -119,7 +120,7 @@ function errorNeeds(status) {
     key: `error-${error.guid}-${error.file}-${error.issue}-${index}`,
     icon: "warning", tone: "bad",
     text: [h("strong", null, name(error.file || libraryName(status, error.guid))), " ", h("span.tag.bad", null, said("issue", error.issue))],
-    detail: error.detail,
+    detail: tell(error.told, error.detail),
     action: error.file && status.libraries.some((each) => each.guid === error.guid) && go(fileHash(error.guid, error.file), t("need.error.action")),
   }));
   const rest = status.errors.length - shown.length;
@@ -171,7 +172,7 @@ function card(library, status) {
     h("div.library-percent", null, h("span.big-number", null, percent(library.percent)),
       h("span.library-size", null, h("span", null, t("library.files", { n: library.files })), h("span", null, bytes(library.bytes)))),
     bar(library.percent, { label: plainName(library.name), tone }),
-    h("p.activity", null, library.activity || (missing > 0 ? t("library.missing", { n: missing }) : t("library.level")),
+    h("p.activity", null, tell(library.activity_told, library.activity) || (missing > 0 ? t("library.missing", { n: missing }) : t("library.level")),
       library.eta_seconds !== null && h("span.eta", null, t("library.eta", { time: duration(library.eta_seconds) }))),
     library.deletions_to_do > 0 && h("p.hint", null, t("library.deletions", { n: library.deletions_to_do })),
     peersOf(library, status));

@@ -7,6 +7,7 @@ import { ago, bytes, dateTime, name, percent, plainName, roundTrip } from "../pa
 import { t, tx } from "../parts/i18n.js";
 import { bar, copyField, empty, fact, field, lacking, menu, need, pageHead, searchField, skeleton, toggle, troubleLine } from "../parts/pieces.js";
 import { can, state } from "../parts/state.js";
+import { tell } from "../parts/told.js";
 import { qrCode } from "./share.js";
 
 /** Fewer peers than these are found at a glance. */
@@ -127,7 +128,7 @@ function card(peer) {
       menu(t("peer.menu", { peer: plainName(title) }), [
         { icon: "trash", label: t("peer.remove"), isDanger: true, run: () => removePeer(peer), disabled: !can("peers.manage"), title: can("peers.manage") ? undefined : t("need.peers.manage") },
       ])),
-    peer.trouble && h("p.trouble", null, icon("warning"), h("span", null, peer.trouble)),
+    peer.trouble && h("p.trouble", null, icon("warning"), h("span", null, tell(peer.trouble_told, peer.trouble))),
     trust(peer),
     shared(peer),
     h("dl.facts", null,

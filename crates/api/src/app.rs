@@ -24,6 +24,7 @@ use crate::rates::Rates;
 use crate::routes::blocking;
 use crate::scratch::Scratches;
 use crate::server::IsTls;
+use crate::uploads::Uploads;
 
 /// What all requests share.
 pub(crate) struct App {
@@ -36,6 +37,7 @@ pub(crate) struct App {
     pub(crate) rates: Rates,
     pub(crate) open_files: Arc<OpenFiles>,
     pub(crate) scratches: Scratches,
+    pub(crate) uploads: Uploads,
     /// Folders that are sent at once.
     pub(crate) zips: Places,
     status: tokio::sync::Mutex<Option<(Instant, Arc<Status>)>>,
@@ -85,6 +87,7 @@ impl App {
             rates: Rates::default(),
             open_files: Arc::default(),
             scratches: Scratches::new(facts.state.join("scratch")),
+            uploads: Uploads::default(),
             zips: Places::of(ZIPS_MAX, ZIPS_OF_ONE_MAX),
             status: tokio::sync::Mutex::default(),
             cookies: ["", SECURE_COOKIE]

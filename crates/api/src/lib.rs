@@ -9,6 +9,8 @@ mod audit;
 mod auth;
 mod chance;
 mod clock;
+mod code;
+mod digest;
 mod error;
 mod events;
 mod extract;
@@ -28,6 +30,7 @@ mod routes;
 mod scratch;
 mod sending;
 mod server;
+mod uploads;
 
 use std::sync::Arc;
 
@@ -39,10 +42,11 @@ use tokio_util::task::TaskTracker;
 
 use app::{App, Facts, Parts};
 use auth::Tokens;
-use limits::{LOOK_INTERVAL, OPEN_FILES_AGE, STOP_TIMEOUT};
+use limits::{LOOK_INTERVAL, OPEN_FILES_AGE, STOP_TIMEOUT, UPLOADS_LOOK};
 use server::{Certificate, Guests, Server};
 
 pub use auth::{LibraryName, Permission, Roles};
+pub use code::Code;
 pub use error::ApiError;
 pub use problem::Problem;
 pub use routes::document;
@@ -126,6 +130,7 @@ impl Api {
         tasks.spawn(events::make(Arc::clone(&app)));
         tasks.spawn(look_at_files(Arc::clone(&app)));
         tasks.spawn(forget_open_files(Arc::clone(&app)));
+        tasks.spawn(tidy_uploads(Arc::clone(&app)));
         stop.await;
         ending.cancel();
         tasks.close();
@@ -149,5 +154,12 @@ async fn forget_open_files(app: Arc<App>) {
     while app.ending.run_until_cancelled(tick.tick()).await.is_some() {
         app.forget_open_files().await;
         app.passwords.audit().tell_unwritten();
+    }
+}
+
+async fn tidy_uploads(app: Arc<App>) {
+    let mut tick = tokio::time::interval(UPLOADS_LOOK);
+    while app.ending.run_until_cancelled(tick.tick()).await.is_some() {
+        app.uploads.tidy(&app).await;
     }
 }

@@ -139,6 +139,18 @@ pub const ABSENT_MAX: usize = 10_000;
 pub const UPLOAD_IDLE: Duration = Duration::from_secs(60);
 /// Bytes of a file that comes after which it is looked again whether the disk has room.
 pub const UPLOAD_CHECKED_LEN: usize = 4 << 20;
+/// An upload in parts that nobody continued for so long is removed.
+pub const UPLOAD_AGE: Duration = Duration::from_secs(24 * 3600);
+/// How often such uploads are looked for.
+pub const UPLOADS_LOOK: Duration = Duration::from_secs(600);
+/// Uploads in parts of one user that are not done, in all libraries.
+pub const UPLOADS_OF_USER_MAX: usize = 64;
+/// Bytes that these have when they are done.
+pub const UPLOADS_LEN_OF_USER_MAX: u64 = 1 << 40;
+/// Uploads of one user that are done and still known, so that a client whose last answer was lost hears of it.
+pub const UPLOADS_DONE_OF_USER_MAX: usize = 16;
+/// Bytes of an upload in parts after which the disk has to have them.
+pub const UPLOAD_SYNCED_LEN: u64 = 64 << 20;
 /// Changes of one library in one answer about syncs.
 pub const CHANGES_MAX: u32 = 10_000;
 /// How often it is looked for the library that a node is to offer: five seconds.

@@ -1,6 +1,7 @@
 //! What a client is told when something is not done: RFC 9457, or the shape that the sync endpoints have. Invariant: no answer of this crate holds a
 //! password, a token or a path outside of what the caller may see: where things stand on the disks of this machine is for admins.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,9 +10,11 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use swarm_core::base::Category;
-use swarm_daemon::Reply;
+use swarm_daemon::{Reply, Told};
 use swarm_daemon_files::EditError;
 use utoipa::ToSchema;
+
+use crate::code::Code;
 
 /// Something is not done: a problem of RFC 9457.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -28,6 +31,12 @@ pub struct Problem {
     detail: String,
     /// What kind of cause it is: as the exit codes of the commands have it.
     category: &'static str,
+    /// What kind of problem it is, for programs that tell it in a language of their own: it stays the same when the words change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<Code>,
+    /// What is named in it, by the parameters of its code.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    params: BTreeMap<&'static str, String>,
     /// Seconds to wait before the next try.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
@@ -46,6 +55,8 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             category: category_of(status).name(),
+            code: None,
+            params: BTreeMap::new(),
             retry_after: None,
             is_of_daemon: false,
         }
@@ -57,6 +68,20 @@ impl Problem {
 
     pub(crate) fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// The same, of this kind.
+    pub(crate) fn code(self, code: Code) -> Self {
+        Self { code: Some(code), ..self }
+    }
+
+    /// The same, with a parameter of its kind.
+    pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        debug_assert!(
+            Code::ALL.iter().any(|(code, params)| self.code == Some(*code) && params.contains(&name))
+        );
+        self.params.insert(name, value.to_string());
+        self
     }
 
     pub(crate) fn bad(detail: impl Into<String>) -> Self {
@@ -85,6 +110,7 @@ impl Problem {
             StatusCode::INTERNAL_SERVER_ERROR,
             "the daemon answered something else: this is a bug, please report it",
         )
+        .code(Code::Bug)
     }
 
     /// A thread that failed.
@@ -93,6 +119,7 @@ impl Problem {
             StatusCode::INTERNAL_SERVER_ERROR,
             "a thread of the daemon failed: this is a bug, please report it",
         )
+        .code(Code::Bug)
     }
 }
 
@@ -109,7 +136,13 @@ impl Asker {
     pub(crate) fn told(&self, response: &mut Response) -> Option<Problem> {
         let problem = response.extensions_mut().remove::<Problem>()?;
         let is_hidden = !self.0.load(Ordering::Relaxed) && names_disk(&problem.detail);
-        is_hidden.then(|| Problem { detail: FOR_ADMINS.to_owned(), ..problem })
+        let hidden = |problem: Problem| Problem {
+            detail: FOR_ADMINS.to_owned(),
+            code: Some(Code::ForAdmins),
+            params: BTreeMap::new(),
+            ..problem
+        };
+        is_hidden.then(|| hidden(problem))
     }
 }
 
@@ -117,6 +150,15 @@ impl Asker {
 pub(crate) fn without_disk(text: &mut String) {
     if names_disk(text) {
         FOR_ADMINS.clone_into(text);
+    }
+}
+
+/// The same of a text of the daemon that has a code: what is hidden has another one.
+pub(crate) fn without_disk_told(text: &mut String, told: &mut Option<Told>) {
+    if names_disk(text) {
+        FOR_ADMINS.clone_into(text);
+        let code = Code::ForAdmins.name().to_owned();
+        *told = Some(Told { code, params: BTreeMap::new(), because: None });
     }
 }
 
@@ -183,12 +225,13 @@ impl From<Reply> for Problem {
 impl From<EditError> for Problem {
     fn from(error: EditError) -> Self {
         let detail = error.to_string();
+        let conflict = |detail: String| Self::new(StatusCode::CONFLICT, detail);
         let problem = match error {
-            EditError::Missing { .. } => Self::new(StatusCode::NOT_FOUND, detail),
+            EditError::Missing { what, .. } => Self::not_found(detail).code(Code::NoEntry).with("what", what),
             EditError::Refused(_) => Self::bad(detail),
-            EditError::Exists { .. } | EditError::Invalid(_) | EditError::Busy(_) => {
-                Self::new(StatusCode::CONFLICT, detail)
-            }
+            EditError::Exists { what, .. } => conflict(detail).code(Code::EntryExists).with("what", what),
+            EditError::Invalid(_) => conflict(detail).code(Code::FileInvalid),
+            EditError::Busy(_) => conflict(detail).code(Code::FileBusy),
             EditError::Io { .. } => Self::of(Category::Disk, detail),
         };
         Self { is_of_daemon: true, ..problem }

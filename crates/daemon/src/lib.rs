@@ -37,6 +37,7 @@ mod daemon;
 mod error;
 mod policy_words;
 mod rejected;
+mod sentence;
 
 pub use asking::Asker;
 pub use audit::{AuditLine, AuditLog, Outcome};
@@ -52,6 +53,7 @@ pub use library::{
 };
 pub use proof::{Busy, Client, Gate, Passwords, of_one_client};
 pub use protocol::{Lan, LanNode, ProposedUser, Reply, Request};
+pub use sentence::Told;
 pub use status::{
     ISSUES, LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, PolicyStatus, STATES,
     Status, StatusError, TRUSTS,

@@ -267,7 +267,7 @@ mod tests {
             ..LibraryStatus::default()
         };
         let (guid, detail) = (guid.to_owned(), why.to_owned());
-        (state, StatusError { guid, file: String::new(), issue: "stopped".to_owned(), detail })
+        (state, StatusError { guid, file: String::new(), issue: "stopped".to_owned(), detail, told: None })
     }
 
     /// Lines of the page that have one of these words; all of it is what Prometheus reads.

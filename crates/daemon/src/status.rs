@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
+use crate::sentence::Told;
+
 /// How everything stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
@@ -55,6 +57,9 @@ pub struct StatusError {
     pub issue: String,
     /// For people.
     pub detail: String,
+    /// What `detail` says, without its words; nothing if it has no code.
+    #[serde(default)]
+    pub told: Option<Told>,
 }
 
 /// One library.
@@ -96,6 +101,9 @@ pub struct LibraryStatus {
     pub held_here: Option<u64>,
     /// What it does.
     pub activity: String,
+    /// What `activity` says, without its words; nothing if it has no code.
+    #[serde(default)]
+    pub activity_told: Option<Told>,
     /// Its folders.
     pub mounts: Vec<MountStatus>,
     /// Commits that are known of it.
@@ -180,6 +188,9 @@ pub struct PeerStatus {
     pub connected: bool,
     /// Why not.
     pub trouble: Option<String>,
+    /// What `trouble` says, without its words; nothing if it has no code.
+    #[serde(default)]
+    pub trouble_told: Option<Told>,
     /// The user of this node that it proved to be.
     pub user: Option<String>,
     /// Who told of it, if it is not of this node's own list.

@@ -19,6 +19,7 @@ mod roles;
 mod sites;
 mod syncing;
 mod transfers;
+mod uploading;
 
 use std::cell::{Cell, RefCell};
 use std::fs;

@@ -37,6 +37,11 @@ POST   /api/v1/libraries/GUID/verify                     -                      
 GET    /api/v1/libraries/GUID/tree                       -                                       200 200 200 200 404 401
 GET    /api/v1/libraries/GUID/zip                        -                                       200 200 200 200 404 401
 PUT    /api/v1/libraries/GUID/files/USER.txt             -                                       403 403 201 201 404 401
+GET    /api/v1/uploads/GUID                              -                                       403 403 200 200 404 401
+POST   /api/v1/uploads/GUID?path=USER.bin                -                                       403 403 400 400 404 401
+GET    /api/v1/uploads/GUID/none                         -                                       403 403 404 404 404 401
+PATCH  /api/v1/uploads/GUID/none                         -                                       403 403 415 415 404 401
+DELETE /api/v1/uploads/GUID/none                         -                                       403 403 404 404 404 401
 GET    /api/v1/libraries/GUID/explain?path=a.txt         -                                       403 200 200 200 404 401
 GET    /api/v1/libraries/GUID/log                        -                                       403 200 200 200 404 401
 GET    /api/v1/libraries/GUID/versions?path=a.txt        -                                       403 200 200 200 404 401

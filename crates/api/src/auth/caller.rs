@@ -16,6 +16,7 @@ use super::tokens::Claims;
 use crate::app::App;
 use crate::chance::hash_of;
 use crate::clock;
+use crate::code::Code;
 use crate::known::{Files, mark_of};
 use crate::problem::{Answer, Asker, Problem};
 use crate::server::{Connection, IsTls};
@@ -106,11 +107,15 @@ impl Caller {
             permission.name()
         );
         Problem::new(StatusCode::FORBIDDEN, message)
+            .code(Code::NotAllowed)
+            .with("role", self.roles.node.map_or("", Role::as_str))
+            .with("permission", permission.name())
     }
 }
 
 pub(crate) fn no_such_library() -> Problem {
     Problem::not_found("there is no such library here: GET /libraries lists those that you may read")
+        .code(Code::NoSuchLibrary)
 }
 
 impl FromRequestParts<Arc<App>> for Caller {
@@ -164,7 +169,7 @@ fn by_session(app: &App, parts: &Parts) -> Answer<Caller> {
     if !is_safe && !is_meant {
         let message =
             "a request that changes something needs the header x-csrf-token, as /api/v1/me tells it";
-        return Err(Problem::new(StatusCode::FORBIDDEN, message));
+        return Err(Problem::new(StatusCode::FORBIDDEN, message).code(Code::Foreign));
     }
     let via = Via::Session { csrf: held.csrf, id_hash: hash_of(id) };
     Ok(Caller { user: held.user, roles: user.roles, via, proof: user.proof })
@@ -191,20 +196,23 @@ pub(crate) fn refused(gate: Gate) -> Problem {
         Gate::Wait(wait) => {
             let seconds = wait.as_secs().max(1);
             let message = format!("too many wrong passwords: try again in {seconds} s");
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, message).retry_after(seconds)
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, message).retry_after(seconds);
+            problem.code(Code::TooManyPasswords).with("seconds", seconds)
         }
         Gate::Open | Gate::Wrong => {
             Problem::new(StatusCode::UNAUTHORIZED, "no user of this node has that name and password")
+                .code(Code::WrongPassword)
         }
     }
 }
 
 fn unproven() -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "log in, or send a password (Basic) or an access token (Bearer)")
+        .code(Code::Unproven)
 }
 
 pub(super) fn ended() -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "the session or token has ended: log in again")
+    Problem::new(StatusCode::UNAUTHORIZED, "the session or token has ended: log in again").code(Code::Ended)
 }
 
 /// The id of the session in the cookies of a request. Browsers keep one set of cookies for all ports of a machine: each node has a name of its own.

@@ -14,6 +14,7 @@ use swarm_sync::{ContentHash, RunId, TreePath};
 
 use super::{How, Kind, body, disposition, empty};
 use crate::app::App;
+use crate::code::Code;
 use crate::limits::{BLOCK_LEN, SIDE_LEN_MAX};
 use crate::problem::{Answer, Problem};
 use crate::routes::blocking;
@@ -49,7 +50,7 @@ pub(super) async fn conflict_side(
     };
     let on_their_way = || {
         let message = "the bytes of that side are on their way: ask again in a moment";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(2)
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(2).code(Code::SideComes)
     };
     let file = app.asker.past(library, path, Past::Side { is_local }).await?.ok_or_else(on_their_way)?;
     let hash = file.hash().ok_or_else(Problem::odd)?;
@@ -58,7 +59,8 @@ pub(super) async fn conflict_side(
         return head.body(empty()).map_err(|_| Problem::odd());
     }
     if len > SIDE_LEN_MAX {
-        return Err(Problem::bad("that side is too long to be looked at: decide, and open the file"));
+        return Err(Problem::bad("that side is too long to be looked at: decide, and open the file")
+            .code(Code::SideTooLong));
     }
     let (known, whose) = (Arc::clone(app), how.right.holder());
     let (file, place) = blocking(move || copied(&known, &whose, file, hash)).await??;
@@ -88,7 +90,7 @@ fn copied(
     let full = || {
         let message =
             "as many copies of versions are sent already as may be, to you or to all: try again in a moment";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(10)
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(10).code(Code::Busy)
     };
     let disk = |error: std::io::Error| Problem::of(Category::Disk, error.to_string());
     let out: Scratch = app.scratches.begin(whose).map_err(disk)?.ok_or_else(full)?;
@@ -97,7 +99,7 @@ fn copied(
     let needed = SIDE_LEN_MAX * app.scratches.taken() as u64 + app.known().min_free;
     if free < needed {
         let message = "the disk of this machine has no room for a copy of that side";
-        return Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, message));
+        return Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, message).code(Code::NoRoom));
     }
     let mut copy = File::create_new(out.path()).map_err(disk)?;
     let (mut hasher, mut at, mut block) = (blake3::Hasher::new(), 0, vec![0; BLOCK_LEN]);

@@ -7,6 +7,7 @@ mod kind;
 mod linked;
 mod public;
 mod range;
+mod resumable;
 mod upload;
 mod zipping;
 
@@ -24,6 +25,7 @@ use utoipa::IntoParams;
 
 use crate::app::App;
 use crate::auth::{Caller, Permission, Right};
+use crate::code::Code;
 use crate::extract::{Asked, At};
 use crate::problem::{Answer, Problem};
 use crate::routes::{blocking, path_of};
@@ -32,6 +34,10 @@ pub(crate) use kind::Kind;
 pub(crate) use linked::{__path_linked, linked};
 pub(crate) use public::{__path_listing, __path_public_file, __path_robots, listing, public_file, robots};
 use range::{Range, Ranges};
+pub(crate) use resumable::{
+    __path_append_to_upload, __path_begin_upload, __path_cancel_upload, __path_upload_state, __path_uploads,
+    append_to_upload, begin_upload, cancel_upload, upload_state, uploads,
+};
 pub(crate) use upload::{__path_put, put};
 pub(crate) use zipping::{__path_zip, zip};
 
@@ -107,8 +113,16 @@ async fn opened(app: &App, files: LibraryFiles, path: &TreePath) -> Answer<OpenF
 fn refusal(error: ReadError) -> Problem {
     let detail = error.to_string();
     match error {
-        ReadError::Missing(_) => Problem::not_found(detail),
-        ReadError::NotHere(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(5),
+        ReadError::Missing(path) => Problem::not_found(detail).code(Code::NoSuchFile).with("path", path),
+        ReadError::NotHere(path) => {
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(5);
+            problem.code(Code::NotHere).with("path", path)
+        }
+        ReadError::NoTarget => Problem::of(error.category(), detail).code(Code::NoTarget),
+        ReadError::ReadOnly(ref path) => {
+            let path = path.clone();
+            Problem::of(error.category(), detail).code(Code::ReadOnly).with("path", path)
+        }
         error => Problem::of(error.category(), detail),
     }
 }

@@ -10,12 +10,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use data_encoding::HEXLOWER;
 use http_body_util::BodyExt as _;
+use swarm_daemon::LibraryFiles;
 use swarm_files::{NewFile, PutError, Replaces, StoreError, free_len};
 use swarm_sync::{RunId, TreePath};
 
 use crate::app::App;
 use crate::auth::{Caller, Lasting, Permission, Right};
 use crate::clock;
+use crate::code::Code;
 use crate::extract::At;
 use crate::limits::{UPLOAD_CHECKED_LEN, UPLOAD_IDLE};
 use crate::problem::{Answer, Problem};
@@ -40,9 +42,9 @@ pub(crate) async fn put(
 ) -> Answer<StatusCode> {
     let files = app.library(&caller, &which, Permission::LibraryWrite).await?;
     let path = path_of(&path)?;
-    let replaces = replaces(&headers)?;
+    let replaces = replaces(headers.get(header::IF_MATCH).map(|tag| tag.to_str().unwrap_or_default()))?;
     let (target, relative) = files.place_for(&path).map_err(super::refusal)?;
-    let room = Room { target: target.clone(), min_free: files.min_free() };
+    let room = Room::of(&files, target.clone());
     let (room, has_room) = room.has(length_of(&headers).unwrap_or(0)).await?;
     if !has_room {
         return Err(no_room());
@@ -69,9 +71,11 @@ async fn written(
     let (mut room, mut unchecked) = (room, 0);
     loop {
         let next = right.while_it_holds(tokio::time::timeout(UPLOAD_IDLE, body.frame())).await?;
-        let next = next.map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "no more of the file came"))?;
+        let next = next.map_err(|_| {
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "no more of the file came").code(Code::CutOff)
+        })?;
         let Some(frame) = next else { break };
-        let frame = frame.map_err(|_| Problem::bad("the file did not come to its end"))?;
+        let frame = frame.map_err(|_| Problem::bad("the file did not come to its end").code(Code::CutOff))?;
         let Ok(bytes) = frame.into_data() else { continue };
         unchecked += bytes.len();
         if unchecked >= UPLOAD_CHECKED_LEN {
@@ -89,15 +93,20 @@ async fn written(
     right.check_now()?;
     let new = coming.0.take().ok_or_else(Problem::odd)?;
     let put = blocking(move || new.put(&relative, replaces)).await?;
+    answer_of_put(put, replaces)
+}
+
+/// What a client is told of a file that was to be put.
+pub(super) fn answer_of_put(put: Result<(), PutError>, replaces: Replaces) -> Answer<StatusCode> {
     match put {
         Ok(()) if replaces == Replaces::Nothing => Ok(StatusCode::CREATED),
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(PutError::Stands(_)) => {
             let message =
                 "what stands there is not the version that If-Match names: look again, or take another name";
-            Err(Problem::new(StatusCode::PRECONDITION_FAILED, message))
+            Err(Problem::new(StatusCode::PRECONDITION_FAILED, message).code(Code::OtherVersion))
         }
-        Err(error @ PutError::Ours) => Err(Problem::bad(error.to_string())),
+        Err(PutError::Ours) => Err(own_folder()),
         Err(PutError::Store(error)) => Err(Problem::of(error.category(), error.to_string())),
         Err(PutError::Kept(error)) => Err(Problem::of(error.category(), error.to_string())),
     }
@@ -117,14 +126,19 @@ impl Drop for Coming {
 }
 
 /// The disk that a file goes to.
-struct Room {
+pub(super) struct Room {
     target: PathBuf,
     min_free: u64,
 }
 
 impl Room {
+    /// That of the folder into which files of a library are put.
+    pub(super) fn of(files: &LibraryFiles, target: PathBuf) -> Self {
+        Self { target, min_free: files.min_free() }
+    }
+
     /// Whether there is room for more bytes. What the disk does not tell is no refusal.
-    async fn has(self, len: u64) -> Answer<(Self, bool)> {
+    pub(super) async fn has(self, len: u64) -> Answer<(Self, bool)> {
         blocking(move || {
             let free = free_len(&self.target);
             let has_room = free.is_none_or(|free| free >= len.saturating_add(self.min_free));
@@ -134,15 +148,20 @@ impl Room {
     }
 }
 
-fn no_room() -> Problem {
+pub(super) fn no_room() -> Problem {
     let message = "the disk of this machine has no room for it, beside what is to stay free: remove files, or lower minFree";
-    Problem::new(StatusCode::INSUFFICIENT_STORAGE, message)
+    Problem::new(StatusCode::INSUFFICIENT_STORAGE, message).code(Code::NoRoom)
 }
 
-/// What the client saw there.
-fn replaces(headers: &HeaderMap) -> Answer<Replaces> {
-    let Some(condition) = headers.get(header::IF_MATCH) else { return Ok(Replaces::Nothing) };
-    let tag = condition.to_str().ok().and_then(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"'));
+/// What nothing is put into.
+pub(super) fn own_folder() -> Problem {
+    Problem::bad(PutError::Ours.to_string()).code(Code::OwnFolder)
+}
+
+/// What the client saw there, by `If-Match`.
+pub(super) fn replaces(condition: Option<&str>) -> Answer<Replaces> {
+    let Some(condition) = condition else { return Ok(Replaces::Nothing) };
+    let tag = condition.trim().strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
     let hash = tag.and_then(|tag| HEXLOWER.decode(tag.as_bytes()).ok()?.try_into().ok());
     let run = RunId::at_ms(clock::now_ms());
     hash.map(|hash| Replaces::File(hash, run)).ok_or_else(|| {
@@ -151,6 +170,6 @@ fn replaces(headers: &HeaderMap) -> Answer<Replaces> {
     })
 }
 
-fn length_of(headers: &HeaderMap) -> Option<u64> {
+pub(super) fn length_of(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

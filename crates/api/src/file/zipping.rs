@@ -18,6 +18,7 @@ use zip::{CompressionMethod, ZipWriter};
 use super::disposition;
 use crate::app::App;
 use crate::auth::{Caller, Permission, Right};
+use crate::code::Code;
 use crate::extract::{Asked, At};
 use crate::limits::{ABSENT_MAX, BLOCK_LEN, ENTRIES_MAX};
 use crate::problem::{Answer, Problem};
@@ -55,7 +56,7 @@ pub(super) fn zipped(
 ) -> Answer<Response> {
     let full = || {
         let message = "as many folders are sent already as may be, of yours or of all: try again in a moment";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(10)
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(10).code(Code::Busy)
     };
     let slot = app.zips.take(&right.holder()).ok_or_else(full)?;
     let name =

@@ -14,6 +14,7 @@ use super::libraries::allowed;
 use super::{From, ask_library, checked, ip};
 use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission};
+use crate::code::Code;
 use crate::extract::{Asked, At, Given};
 use crate::limits::ID_DIGITS_MIN;
 use crate::problem::{Answer, Problem, without_disks};
@@ -151,6 +152,7 @@ async fn proposal_of(app: &App, id: &str) -> Answer<(String, String)> {
 
 fn no_such_proposal() -> Problem {
     Problem::not_found("no library has a proposal of that id: GET /api/v1/approvals lists them")
+        .code(Code::NoSuchProposal)
 }
 
 /// Say that deletions on this disk are meant

@@ -16,6 +16,7 @@ use super::libraries::GuidView;
 use super::{From, ip};
 use crate::app::App;
 use crate::auth::{Caller, Permission};
+use crate::code::Code;
 use crate::extract::Given;
 use crate::limits::{KNOWN_LOOKS, STATUS_AGE};
 use crate::problem::{Answer, Problem};
@@ -60,9 +61,10 @@ pub(super) async fn follow(app: &App, caller: &Caller, new: FollowedParts) -> An
     offered.dedup_by_key(|(guid, _)| *guid);
     let (guid, name) = meant(&offered, &library)?;
     let unknown = |_| {
-        Problem::not_found(format!(
+        let problem = Problem::not_found(format!(
             "no connected peer offers a library `{library}`: GET /api/v1/peers lists what they offer"
-        ))
+        ));
+        problem.code(Code::NotOffered).with("library", library)
     };
     let guid: Guid = guid.parse().map_err(unknown)?;
     let known = guid.clone();
@@ -120,7 +122,9 @@ fn meant(offered: &[(&str, &str)], library: &str) -> Answer<(String, String)> {
         (None, _) => Ok((library.to_owned(), library.to_owned())),
         (Some(found), None) => Ok(owned(found)),
         (Some(_), Some(_)) => {
-            Err(Problem::bad(format!("peers offer several libraries called `{library}`: name a GUID")))
+            let problem =
+                Problem::bad(format!("peers offer several libraries called `{library}`: name a GUID"));
+            Err(problem.code(Code::SeveralLibraries).with("library", library))
         }
     }
 }

@@ -18,6 +18,7 @@ use super::following::until_known;
 use super::{From, ask_library, blocking, ip};
 use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission, no_such_library};
+use crate::code::Code;
 use crate::extract::{At, Given, or_null};
 use crate::made_folder::MadeFolder;
 use crate::problem::{Answer, Problem, without_disks};
@@ -112,7 +113,10 @@ async fn make_folder(app: &App, dir: &str) -> Answer<MadeFolder> {
     let path = app.facts.folder.join(dir);
     let shown = swarm_core::base::Shown(&path).to_string();
     let made = blocking(move || MadeFolder::make(&path)).await?;
-    made.map_err(|error| Problem::bad(format!("cannot make the folder `{shown}`: {error}")))
+    made.map_err(|error| {
+        let problem = Problem::bad(format!("cannot make the folder `{shown}`: {error}"));
+        problem.code(Code::NoFolder).with("dir", &shown)
+    })
 }
 
 /// How a library is kept here.

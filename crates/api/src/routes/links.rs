@@ -14,6 +14,7 @@ use super::{From, blocking, ip, path_of};
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::clock;
+use crate::code::Code;
 use crate::extract::{At, Given};
 use crate::file::encoded;
 use crate::limits::LINK_AGE_MAX;
@@ -89,7 +90,8 @@ pub(crate) async fn create(
     let entry = blocking(move || files.entry(&looked)).await?;
     let entry = entry.map_err(|error| Problem::of(error.category(), error.to_string()))?;
     if entry.is_none_or(|entry| entry.kind == "symlink") {
-        return Err(Problem::not_found(format!("the library has no file or folder `{path}`")));
+        let problem = Problem::not_found(format!("the library has no file or folder `{path}`"));
+        return Err(problem.code(Code::NoSuchFile).with("path", path));
     }
     let (user, mark) = (caller.user.clone(), caller.mark());
     let wanted = Wanted { guid, path: path.as_str().to_owned(), user, mark, age, once: new.once };
@@ -134,7 +136,8 @@ pub(crate) async fn revoke(
     let known = Arc::clone(&app);
     act.over(async {
         if !blocking(move || known.links().revoke(&guid, &id)).await?.map_err(refusal)? {
-            return Err(Problem::not_found("there is no such link: it has ended, or was revoked"));
+            return Err(Problem::not_found("there is no such link: it has ended, or was revoked")
+                .code(Code::NoSuchLink));
         }
         Ok(StatusCode::NO_CONTENT)
     })

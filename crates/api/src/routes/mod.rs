@@ -37,8 +37,9 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission};
+use crate::code::Code;
 use crate::limits::{BODY_LEN_MAX, LONG_BODY_LEN_MAX};
-use crate::problem::{Answer, Asker, Problem, without_disk};
+use crate::problem::{Answer, Asker, Problem, without_disk_told};
 use crate::server::{IsTls, is_own_host, is_own_origin};
 use crate::{events, file, page};
 
@@ -49,7 +50,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let described = Router::new()
         .route("/api/openapi.json", axum::routing::get(move || async move { Json((*document).clone()) }));
     let answers = api.fallback(page::file).merge(described).layer(CompressionLayer::new().gzip(true));
-    let told = OpenApiRouter::<Arc<App>>::new().routes(routes!(events::events));
+    let told = OpenApiRouter::<Arc<App>>::new()
+        .routes(routes!(events::events))
+        // Their bodies are read as they come.
+        .routes(routes!(file::uploads, file::begin_upload))
+        .routes(routes!(file::upload_state, file::append_to_upload, file::cancel_upload));
     let bytes = Router::new()
         .route("/file/{guid}/{*path}", axum::routing::get(file::get))
         .route("/robots.txt", axum::routing::get(file::robots))
@@ -82,6 +87,11 @@ struct Described;
     events::events,
     file::get,
     file::put,
+    file::uploads,
+    file::begin_upload,
+    file::upload_state,
+    file::append_to_upload,
+    file::cancel_upload,
     file::zip,
     file::linked,
     file::robots,
@@ -212,7 +222,10 @@ fn refusal(app: &App, request: &Request) -> Option<Problem> {
     // Ends a session, though it is a GET.
     let is_change = !is_safe || request.uri().path() == "/logout";
     let is_foreign = is_change && (is_other_origin || is_other_site);
-    is_foreign.then(|| Problem::new(StatusCode::FORBIDDEN, "a page of another site may change nothing here"))
+    is_foreign.then(|| {
+        Problem::new(StatusCode::FORBIDDEN, "a page of another site may change nothing here")
+            .code(Code::Foreign)
+    })
 }
 
 /// Said to browsers with each answer.
@@ -254,9 +267,9 @@ pub(crate) fn seen_by<'a>(status: &'a Status, caller: &Caller) -> Cow<'a, Status
     for library in seen.libraries.iter_mut().filter(|library| !may_manage(library)) {
         // Where folders stand on this machine is the admin's affair.
         library.mounts.iter_mut().for_each(|mount| mount.dir.clear());
-        without_disk(&mut library.activity);
+        without_disk_told(&mut library.activity, &mut library.activity_told);
         let of_library = seen.errors.iter_mut().filter(|error| error.guid == library.guid);
-        of_library.for_each(|error| without_disk(&mut error.detail));
+        of_library.for_each(|error| without_disk_told(&mut error.detail, &mut error.told));
     }
     if !caller.roles.may(Permission::NodeRead) {
         seen.metrics = None;
@@ -266,7 +279,7 @@ pub(crate) fn seen_by<'a>(status: &'a Status, caller: &Caller) -> Cow<'a, Status
         seen.peers.retain(|peer| !peer.libraries.is_empty());
         seen.peer_sync.retain(|_, percents| !percents.is_empty());
         for peer in &mut seen.peers {
-            (peer.user, peer.trouble) = (None, None);
+            (peer.user, peer.trouble, peer.trouble_told) = (None, None, None);
             (peer.round_trip_us, peer.last_seen_ms, peer.agent, peer.protocol) = (None, None, None, None);
             peer.told_by.clear();
         }
@@ -309,7 +322,10 @@ pub(super) fn ip(from: &From) -> IpAddr {
 /// A path in a library, as it stands in a request.
 pub(super) fn path_of(text: &str) -> Answer<swarm_sync::TreePath> {
     let text = text.trim_matches('/');
-    let bad = |fault| Problem::bad(format!("this is no path in a library: {fault}"));
+    let bad = |fault| {
+        let problem = Problem::bad(format!("this is no path in a library: {fault}"));
+        problem.code(Code::NoPath).with("path", swarm_core::base::Shown(text))
+    };
     swarm_sync::TreePath::new(text).map_err(bad)
 }
 

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::{From, ip, seen_by};
 use crate::app::App;
 use crate::auth::{Caller, Permission};
+use crate::code::Code;
 use crate::extract::{At, Given};
 use crate::problem::{Answer, Problem};
 
@@ -85,7 +86,8 @@ pub(crate) async fn add(
     if address.is_empty() {
         return Err(Problem::bad(
             "a peer needs an address: host:port, NODEID@host:port, a NODEID, or https://host:port",
-        ));
+        )
+        .code(Code::NoPeerAddress));
     }
     let act = app.audit.begin(&caller.user, ip(&from), "peer add", &address);
     act.over(async {

@@ -18,6 +18,7 @@ use super::{From, ip};
 use crate::app::App;
 use crate::auth::{Caller, Pair, Permission, Via, cookie_of, session_user};
 use crate::clock;
+use crate::code::Code;
 use crate::extract::Given;
 use crate::known;
 use crate::limits::{NAME_LEN_MAX, PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, SESSION_AGE_MAX};
@@ -154,6 +155,7 @@ pub(crate) async fn change_password(
     let wrong = |problem: Problem| match problem.status() {
         StatusCode::UNAUTHORIZED => {
             Problem::new(StatusCode::FORBIDDEN, "the present password is another one")
+                .code(Code::OtherPassword)
         }
         _ => problem,
     };
@@ -213,7 +215,7 @@ pub(crate) async fn setup(
     let Setup { token, username, password } = setup;
     let used = || {
         let message = "the link was used, is older than an hour, or is of an earlier start: start the daemon anew, and its log has another one";
-        Problem::new(StatusCode::FORBIDDEN, message)
+        Problem::new(StatusCode::FORBIDDEN, message).code(Code::SetupUsed)
     };
     let taken = app.first.take(&token, clock::moment()).filter(|_| app.lacks_admin()).ok_or_else(used)?;
     let act = app.audit.begin(&username, ip(&from), "made the first admin", "");
@@ -233,22 +235,24 @@ pub(super) async fn hashed(app: &App, username: &str, password: String) -> Answe
     check_new(username, &password)?;
     let busy = |Busy| {
         let message = "too many passwords are compared at this moment: try again in a moment";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(1)
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(1).code(Code::Busy)
     };
     app.passwords.hash(password).await.map_err(busy)?.ok_or_else(no_chance)
 }
 
 fn check_new(username: &str, password: &str) -> Answer<()> {
     if username.is_empty() || username.len() > NAME_LEN_MAX {
-        return Err(Problem::bad("a user needs a name"));
+        return Err(Problem::bad("a user needs a name").code(Code::NoName));
     }
     if password.chars().count() < PASSWORD_LEN_MIN || password.len() > PASSWORD_LEN_MAX {
-        return Err(Problem::bad(format!(
+        let message = format!(
             "a password has {PASSWORD_LEN_MIN} characters or more, and at most {PASSWORD_LEN_MAX} bytes"
-        )));
+        );
+        let problem = Problem::bad(message).code(Code::PasswordLength);
+        return Err(problem.with("min", PASSWORD_LEN_MIN).with("max", PASSWORD_LEN_MAX));
     }
     if password == username {
-        return Err(Problem::bad("a password is not the name of its user"));
+        return Err(Problem::bad("a password is not the name of its user").code(Code::PasswordIsName));
     }
     Ok(())
 }
@@ -295,7 +299,10 @@ pub(crate) async fn refresh(
 ) -> Answer<Json<TokenPair>> {
     let holds = |user: &str, mark: &str| app.user(user).is_some_and(|user| user.proof_mark() == mark);
     let pair = app.tokens().exchange(&given.refresh_token, holds, clock::since_epoch());
-    let ended = || Problem::new(StatusCode::UNAUTHORIZED, "the refresh token holds no more: log in again");
+    let ended = || {
+        Problem::new(StatusCode::UNAUTHORIZED, "the refresh token holds no more: log in again")
+            .code(Code::Ended)
+    };
     pair.map(shown).map(Json).ok_or_else(ended)
 }
 

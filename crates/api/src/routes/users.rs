@@ -16,6 +16,7 @@ use super::sessions::hashed;
 use super::{From, ip};
 use crate::app::App;
 use crate::auth::{Caller, Permission};
+use crate::code::Code;
 use crate::extract::{At, Given};
 use crate::problem::{Answer, Problem};
 
@@ -127,7 +128,8 @@ pub(crate) async fn change(
         return Err(Problem::new(
             StatusCode::CONFLICT,
             "that would take your own rights: let another admin do it",
-        ));
+        )
+        .code(Code::OwnRights));
     }
     let act = app.audit.begin(&caller.user, ip(&from), "user change", &user);
     act.over(async {
@@ -162,7 +164,8 @@ pub(crate) async fn remove(
         return Err(Problem::new(
             StatusCode::CONFLICT,
             "you would lock yourself out: let another admin do it",
-        ));
+        )
+        .code(Code::OwnRights));
     }
     let act = app.audit.begin(&caller.user, ip(&from), "user remove", &user);
     act.over(async {
@@ -217,7 +220,7 @@ pub(crate) async fn decide(
     caller.needs(Permission::UsersManage)?;
     let proposed = proposed_users(&app).await?;
     if !proposed.iter().any(|proposed| proposed.name == user) {
-        return Err(Problem::not_found("no trusted peer proposes that user"));
+        return Err(Problem::not_found("no trusted peer proposes that user").code(Code::NotProposed));
     }
     let did = if decision.accept { "user accept" } else { "user reject" };
     let act = app.audit.begin(&caller.user, ip(&from), did, &user);

@@ -71,7 +71,7 @@ fn files(desk: &Desk, library: &str) -> Result<LibraryFiles, Reply> {
     let key = find(desk, library)?;
     match desk.libraries.get(&key) {
         Some(Running::Works { handle, settings, .. }) => Ok(LibraryFiles::new(settings, handle)),
-        Some(Running::Stands { why, .. }) => Err(Reply::failed(Category::Held, why.clone())),
+        Some(Running::Stands { why, .. }) => Err(Reply::failed(Category::Held, why.to_string())),
         None => Err(Reply::failed(Category::Usage, format!("no library `{library}` here"))),
     }
 }
@@ -164,7 +164,7 @@ fn ask(desk: &Desk, questions: Questions, reply: oneshot::Sender<Reply>) {
         let name = running.settings().name.clone();
         match running {
             Running::Works { handle, .. } => asked.push((name, Ok((handle.inputs.clone(), question)))),
-            Running::Stands { why, .. } => asked.push((name, Err(why.clone()))),
+            Running::Stands { why, .. } => asked.push((name, Err(why.to_string()))),
         }
     }
     let contents = desk.contents().clone();
@@ -206,7 +206,7 @@ fn open_past(
 ) {
     let inputs = match find(desk, library).map(|key| desk.libraries.get(&key)) {
         Ok(Some(Running::Works { handle, .. })) => Ok(handle.inputs.clone()),
-        Ok(Some(Running::Stands { why, .. })) => Err(Reply::failed(Category::Held, why.clone())),
+        Ok(Some(Running::Stands { why, .. })) => Err(Reply::failed(Category::Held, why.to_string())),
         Ok(None) => Err(Reply::failed(Category::Usage, format!("no library `{library}` here"))),
         Err(reply) => Err(reply),
     };
@@ -248,7 +248,7 @@ fn verify(desk: &Desk, key: &LibraryKey, reply: oneshot::Sender<Reply>) {
             (handle.index_path.clone(), Arc::clone(&handle.stop), handle.inputs.clone())
         }
         Running::Stands { why, .. } => {
-            let _ = reply.send(Reply::failed(Category::Held, why.clone()));
+            let _ = reply.send(Reply::failed(Category::Held, why.to_string()));
             return;
         }
     };

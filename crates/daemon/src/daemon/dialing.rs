@@ -73,7 +73,7 @@ impl Desk {
             }
             Dialed::Failed { address, reason } => {
                 if self.dial_troubles.get(&address) != Some(&reason) {
-                    tracing::debug!(address, reason, "a peer is away");
+                    tracing::debug!(address, %reason, "a peer is away");
                 }
                 self.dial_troubles.insert(address, reason);
             }

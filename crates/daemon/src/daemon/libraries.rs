@@ -14,11 +14,12 @@ use tokio::sync::oneshot;
 use super::{Desk, LIBRARIES_FOLDER, STOP_TIMEOUT, limiting};
 use crate::clock;
 use crate::library::{self, Input, LibraryHandle, LibrarySettings};
+use crate::sentence::Sentence;
 
 /// A library that runs, or does not start.
 pub(crate) enum Running {
     Works { handle: LibraryHandle, end: oneshot::Receiver<()>, settings: LibrarySettings },
-    Stands { why: String, settings: LibrarySettings, tried_at: Instant },
+    Stands { why: Sentence, settings: LibrarySettings, tried_at: Instant },
 }
 
 impl Running {
@@ -54,7 +55,7 @@ impl Desk {
         let running = match library::start(start) {
             Ok((handle, end)) => Running::Works { handle: LibraryHandle { limits, ..handle }, end, settings },
             Err(error) => {
-                let why = error.to_string();
+                let why = Sentence::from(&error);
                 let is_news = !matches!(self.libraries.get(&key), Some(Running::Stands { why: known, .. }) if *known == why);
                 if is_news {
                     tracing::warn!(library = settings.name, %error, "a library does not start");

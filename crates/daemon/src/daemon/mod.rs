@@ -45,6 +45,7 @@ use crate::library::{self, LibraryHandle, Outbox, Output as LibraryOutput};
 use crate::page::Pages;
 use crate::proof::Passwords;
 use crate::protocol::ProposedUser;
+use crate::sentence::Sentence;
 use crate::settings::Settings;
 use libraries::Running;
 use preparing::hash_passwords;
@@ -83,7 +84,7 @@ pub(crate) struct Desk {
     authors: BTreeSet<NodeId>,
     pub(crate) peers: watch::Receiver<Vec<PeerState>>,
     /// Why peers are not linked, by address.
-    pub(crate) dial_troubles: BTreeMap<String, String>,
+    pub(crate) dial_troubles: BTreeMap<String, Sentence>,
     /// Peers that trusted peers told of: node, then who told, with the address.
     pub(crate) told: BTreeMap<NodeId, BTreeMap<NodeId, ListedPeer>>,
     /// Where finders saw peers of this node, the newest first.

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{Input, PeerState, linked};
+use crate::sentence::Sentence;
 
 /// A peer that is to be linked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +28,7 @@ pub(crate) enum Dialed {
     /// The node that answered at an address which had none yet.
     Identified { address: String, node: NodeId },
     /// It does not answer.
-    Failed { address: String, reason: String },
+    Failed { address: String, reason: Sentence },
 }
 
 /// Dials one peer whenever it is not linked, until it is cancelled.
@@ -78,7 +79,7 @@ async fn dial(
     target: &Target,
     node: &mut Option<NodeId>,
     dialed: &mpsc::Sender<Dialed>,
-) -> Result<swarm_link::QuicLink, String> {
+) -> Result<swarm_link::QuicLink, Sentence> {
     let known = match *node {
         Some(node) => node,
         None => {
@@ -90,23 +91,28 @@ async fn dial(
         }
     };
     if known == endpoint.node_id() {
-        return Err("this is the node itself".to_owned());
+        return Err(Sentence::new("peer-itself", [], "this is the node itself"));
     }
-    let address: Address = target.address.parse().map_err(|error| format!("{error}"))?;
+    let address: Address = target.address.parse().map_err(|error| Sentence::from(format!("{error}")))?;
     let addresses: Vec<Address> = std::iter::once(address).chain(target.others.iter().cloned()).collect();
     let link = endpoint.dial(known, Protocol::Library, &addresses).await;
-    link.map_err(|error| error.to_string())
+    link.map_err(|error| Sentence::from(&error))
 }
 
-async fn identify(endpoint: &Endpoint, address: &str) -> Result<NodeId, String> {
-    let resolved = tokio::net::lookup_host(address)
-        .await
-        .map_err(|error| format!("cannot look up {address}: {error}"))?;
-    let mut reason = format!("{address} has no address");
+async fn identify(endpoint: &Endpoint, address: &str) -> Result<NodeId, Sentence> {
+    let failed = |error: std::io::Error| {
+        let text = format!("cannot look up {address}: {error}");
+        Sentence::new("peer-lookup", [("address", &address), ("why", &error)], text)
+    };
+    let resolved = tokio::net::lookup_host(address).await.map_err(failed)?;
+    let mut reason = Sentence::from(format!("{address} has no address"));
     for address in resolved.collect::<Vec<SocketAddr>>() {
         match endpoint.identify(address).await {
             Ok(node) => return Ok(node),
-            Err(error) => reason = format!("no node answers at {address}: {error}"),
+            Err(error) => {
+                let text = format!("no node answers at {address}: {error}");
+                reason = Sentence::new("peer-silent", [("address", &address), ("why", &error)], text);
+            }
         }
     }
     Err(reason)

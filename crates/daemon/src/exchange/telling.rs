@@ -6,6 +6,7 @@ use swarm_library::{Completion, LibraryKey, SignedLock};
 use super::{ACTIVITY_CHARS, Exchange, FLAGS_AT_ONCE, LibraryRule, Said, links::Stock};
 use crate::contents;
 use crate::library::LibraryState;
+use crate::sentence::Sentence;
 
 impl Exchange {
     /// Tells peers how a library stands, if that is news; and asks them for what is lacking.
@@ -46,7 +47,7 @@ impl Exchange {
         let links: Vec<u64> = self.links.keys().copied().collect();
         for link in links {
             if self.role_of(link, &library).is_some() {
-                let activity = state.trouble.clone().unwrap_or_else(|| state.activity.clone());
+                let activity = state.trouble.as_ref().map_or(state.activity.as_str(), Sentence::text);
                 let activity = activity.chars().take(ACTIVITY_CHARS).collect();
                 self.send(link, Message::Progress(Progress { library, completion, activity }));
             }

@@ -259,6 +259,11 @@ impl LibraryFiles {
         Ok((dir.clone(), relative.ok_or_else(|| ReadError::ReadOnly(path.to_string()))?))
     }
 
+    /// The folder on this disk into which files are put, if there is one.
+    pub fn target(&self) -> Option<&std::path::Path> {
+        self.target.as_ref().map(|target| target.dir.as_path())
+    }
+
     /// A store of this one file.
     fn store(
         &self,

@@ -51,4 +51,4 @@ pub(crate) use verifying::verify;
 pub(crate) use view_side::content_files;
 pub(crate) use worker::handle::{FetchedFolder, LibraryHandle, Start, start};
 pub(crate) use worker::input::Input;
-pub(crate) use worker::state::LibraryState;
+pub(crate) use worker::state::{LOOKING, LibraryState, PAUSED};

@@ -8,6 +8,7 @@ use swarm_sync::{BaseEntry, Blind, BlindWhy, Entry, PerSide, ReplicaError, RunId
 
 use super::error::LibraryError;
 use super::session::Session;
+use crate::sentence::Sentence;
 
 impl Session {
     /// Shows what users changed where it is hidden, at these places or everywhere. Returns where something is shown again: it is to be looked at.
@@ -28,7 +29,7 @@ impl Session {
             changed.extend(edits.changed);
             for Blind { path, why } in edits.blind.into_iter().filter(|blind| blind.why != BlindWhy::Changing)
             {
-                self.note_unseen_at(&path, format!("it changed in a read-only folder, and {why}"));
+                self.note_unseen_at(&path, unshown(&why.to_string()).because((&why).into()));
             }
             self.covered.retain(|path| place.is_some_and(|place| !path.is_at_or_below(place)));
         }
@@ -52,7 +53,7 @@ impl Session {
         let agreed = self.index.base(path)?;
         if kind_of(&shown) != agreed.as_ref().map(|agreed| agreed.kind.clone()) {
             let why = "it changed in a read-only folder, and so did what is shown in its place: it is shown once others have that change";
-            self.note_unseen_at(path, why.to_owned());
+            self.note_unseen_at(path, Sentence::new("both-covered", [], why));
             return Ok(false);
         }
         let ids = PerSide { local: None, remote: None };
@@ -85,12 +86,17 @@ impl Session {
     fn note_covered(&mut self, path: &TreePath, error: &ReplicaError) {
         let why = match error {
             ReplicaError::Changed { .. } | ReplicaError::NotEmpty { .. } => {
-                "it changed in a read-only folder, and something else stands at its place or above it: move one of the two".to_owned()
+                let why = "it changed in a read-only folder, and something else stands at its place or above it: move one of the two";
+                Sentence::new("covered", [], why)
             }
-            other => format!("it changed in a read-only folder, and cannot be shown: {other}"),
+            other => unshown(&format!("cannot be shown: {other}")).because(other.into()),
         };
         self.note_unseen_at(path, why);
     }
+}
+
+fn unshown(why: &str) -> Sentence {
+    Sentence::new("covered-unshown", [], format!("it changed in a read-only folder, and {why}"))
 }
 
 /// A setting: all that was hidden before is remembered.

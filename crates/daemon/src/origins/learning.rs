@@ -20,6 +20,7 @@ use super::spool::Spooled;
 use super::whole::{Whole, WholeError};
 use crate::contents::{check_free, check_is_inside};
 use crate::library::{FetchedFolder, Input as LibraryInput};
+use crate::sentence::Sentence;
 
 /// What is fetched from where.
 pub(super) struct Learning {
@@ -53,7 +54,9 @@ pub(super) fn run(learning: &Learning, wanted: &BTreeSet<ContentHash>) {
                 }
             }
             Err(error) => {
-                let detail = format!("it cannot be fetched from {}: {error}", shared.settings.url);
+                let url = &shared.settings.url;
+                let text = format!("it cannot be fetched from {url}: {error}");
+                let detail = Sentence::new("file-from-origin", [("url", url), ("why", &error)], text);
                 shared.note_failed(library, &file, None, Some(OriginFault { issue: "fetch", detail }));
             }
         }

@@ -42,6 +42,7 @@ use crate::contents;
 use crate::exchange::PeerState;
 use crate::library::{LibraryHandle, LibrarySettings};
 use crate::limits::ORIGINS_MAX;
+use crate::sentence::Sentence;
 use threads::Threads;
 
 pub(crate) use shared::{OriginFault, OriginSettings, OriginShare, OriginState, Shared};
@@ -82,7 +83,7 @@ type Libraries = BTreeMap<LibraryKey, Followed>;
 pub(crate) struct Origins {
     pub(crate) used: BTreeMap<OriginUrl, Arc<Shared>>,
     /// Those that are not used, with why not.
-    pub(crate) unused: BTreeMap<OriginUrl, String>,
+    pub(crate) unused: BTreeMap<OriginUrl, Sentence>,
 }
 
 /// What the tasks of all origins share.
@@ -163,15 +164,15 @@ impl Running {
                 let why = format!(
                     "not used: of the origins in peers.json, the first {ORIGINS_MAX} are: remove others"
                 );
-                unused.insert(url, why);
+                unused.insert(url, Sentence::new("origin-surplus", [("n", &ORIGINS_MAX)], why));
             } else if !self.at_work.contains_key(&url)
                 && let Err(why) = self.begin(settings)
             {
-                unused.insert(url, why);
+                unused.insert(url, why.into());
             }
         }
         for (url, why) in &unused {
-            tracing::warn!(origin = url.as_str(), why, "an origin cannot be used");
+            tracing::warn!(origin = url.as_str(), %why, "an origin cannot be used");
         }
         let used = self.at_work.iter().map(|(url, at_work)| (url.clone(), Arc::clone(&at_work.shared)));
         self.known.send_replace(Origins { used: used.collect(), unused });

@@ -18,6 +18,7 @@ use super::{Followed, Ground, Libraries};
 use crate::clock;
 use crate::library::Input as LibraryInput;
 use crate::limits::ORIGIN_FILES_LISTED_MAX;
+use crate::sentence::Sentence;
 
 pub(super) struct Polling {
     shared: Arc<Shared>,
@@ -78,7 +79,7 @@ impl Polling {
     }
 
     fn note_trouble(&self, error: &OriginError) {
-        let words = error.to_string();
+        let words = Sentence::from(error);
         self.shared.change(|state| {
             if state.trouble.as_ref() != Some(&words) {
                 tracing::warn!(origin = self.shared.settings.url.as_str(), %error, "an origin cannot be used now");
@@ -95,7 +96,9 @@ impl Polling {
         self.forget_others(libraries);
         if !libraries.values().any(|followed| self.shared.may_give(&followed.settings)) {
             let why = "nothing is asked of it: no library is to come from it, and those of this machine itself only if it is trusted";
-            self.shared.change(|state| (state.is_connected, state.trouble) = (false, Some(why.to_owned())));
+            self.shared.change(|state| {
+                (state.is_connected, state.trouble) = (false, Some(Sentence::new("origin-unneeded", [], why)))
+            });
         }
         let mut keys: Vec<LibraryKey> = libraries.keys().copied().collect();
         let first = self.stopped_at.map_or(0, |at| keys.partition_point(|key| *key <= at));
@@ -127,6 +130,8 @@ impl Polling {
         self.pauses.insert(key, Pause { due_at: clock::moment() + wait, wait });
         let issue = if *error == OriginError::Sealed { "not-synced" } else { "fetch" };
         let detail = format!("nothing comes from {}: {error}", self.shared.settings.url);
+        let detail =
+            Sentence::new("from-origin", [("url", &self.shared.settings.url)], detail).because(error.into());
         // What was listed before holds on where this time no answer came.
         if !error.is_transient() {
             self.shared.set_listed(key, None);
@@ -171,13 +176,15 @@ impl Polling {
         let url = &self.shared.settings.url;
         let fault = match &compared {
             Err(error) => {
-                let detail = format!("nothing is taken over from {url}: {error}");
+                let text = format!("nothing is taken over from {url}: {error}");
+                let detail = Sentence::new("take-over", [("url", url), ("why", error)], text);
                 Some(OriginFault { issue: "fetch", detail })
             }
             Ok(_) if listed.unread > 0 => {
                 let count = listed.unread;
                 let detail =
                     format!("{url} lists {count} files in a way that is not understood: they are left out");
+                let detail = Sentence::new("origin-unread", [("url", url), ("n", &count)], detail);
                 Some(OriginFault { issue: "not-synced", detail })
             }
             Ok(_) => None,

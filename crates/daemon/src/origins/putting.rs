@@ -22,6 +22,7 @@ use super::whole::{Whole, WholeError};
 use crate::clock;
 use crate::contents::check_free;
 use crate::library::{Input as LibraryInput, LibraryFiles, ReadError};
+use crate::sentence::Sentence;
 
 /// Where files come from, and go.
 pub(super) struct Putting {
@@ -108,7 +109,9 @@ pub(super) fn put_all(putting: &Putting, takes: Vec<Take>) -> Outcome {
                 | PuttingError::Read(_)
                 | PuttingError::Room(_)),
             ) => {
-                let detail = format!("it cannot be taken over from {}: {error}", putting.shared.settings.url);
+                let url = &putting.shared.settings.url;
+                let text = format!("it cannot be taken over from {url}: {error}");
+                let detail = Sentence::new("file-take-over", [("url", url), ("why", &error)], text);
                 putting.note_failed(&take, Some(OriginFault { issue: "refused", detail }));
             }
         }
@@ -168,7 +171,9 @@ impl Putting {
 
     /// A file did not come.
     fn note_no_answer(&self, take: &Take, error: &OriginError) {
-        let detail = format!("it does not come from {}: {error}", self.shared.settings.url);
+        let url = &self.shared.settings.url;
+        let text = format!("it does not come from {url}: {error}");
+        let detail = Sentence::new("file-from-origin", [("url", url)], text).because(error.into());
         // What changed is listed otherwise in a moment; what is so of all of the origin is told of the origin.
         let is_told = !error.is_of_server() && *error != OriginError::Changed;
         self.note_failed(take, is_told.then_some(OriginFault { issue: "fetch", detail }));

@@ -130,7 +130,7 @@ mod tests {
     }
 
     fn fault() -> OriginFault {
-        OriginFault { issue: "refused", detail: "no".to_owned() }
+        OriginFault { issue: "refused", detail: "no".to_owned().into() }
     }
 
     fn library() -> LibraryKey {

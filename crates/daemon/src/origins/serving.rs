@@ -397,7 +397,8 @@ mod tests {
             shared.rests(library, &listed, None),
             "the disk has no room for it: it is left alone for a while"
         );
-        let told = shared.state().faults.into_values().map(|fault| fault.detail).collect::<String>();
+        let told =
+            shared.state().faults.into_values().map(|fault| fault.detail.to_string()).collect::<String>();
         assert!(told.contains("make space"), "{told}");
         make_due(&mut serving, PATIENCE);
         serving.learn_due();

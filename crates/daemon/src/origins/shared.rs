@@ -17,6 +17,7 @@ use super::resting::Resting;
 use crate::clock;
 use crate::library::LibrarySettings;
 use crate::limits::ORIGIN_FAULTS_MAX;
+use crate::sentence::Sentence;
 
 /// What the files say of an origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ pub(crate) struct OriginState {
     /// Its last answer was one.
     pub(crate) is_connected: bool,
     /// What is wrong with all of it.
-    pub(crate) trouble: Option<String>,
+    pub(crate) trouble: Option<Sentence>,
     /// What it has of libraries of this node.
     pub(crate) shares: BTreeMap<LibraryKey, OriginShare>,
     /// What is wrong with a whole library of it.
@@ -61,7 +62,7 @@ pub(crate) struct OriginFault {
     /// As in the status: `hash-mismatch`, `conflict`, `not-synced`, `fetch`, `refused`.
     pub(crate) issue: &'static str,
     /// For people.
-    pub(crate) detail: String,
+    pub(crate) detail: Sentence,
 }
 
 /// One origin.
@@ -209,6 +210,7 @@ impl Shared {
             "{} gave bytes that are not those of the file it lists: nothing of them was kept, and it is not asked for the file again before it lists another version",
             self.settings.url
         );
+        let detail = Sentence::new("origin-wrong-bytes", [("url", &self.settings.url)], detail);
         let fault = OriginFault { issue: "hash-mismatch", detail };
         self.resting().refuse(library, file, fault.clone());
         self.fault(library, &file.path, fault);
@@ -297,7 +299,7 @@ mod tests {
     fn what_is_wrong_with_many_files_is_counted() {
         let shared = Shared::new(settings(true), CancellationToken::new()).expect("an origin");
         let library = swarm_library::Guid::new("jdfhdhdbe484746").expect("a GUID").key();
-        let fault = OriginFault { issue: "conflict", detail: "changed at both".to_owned() };
+        let fault = OriginFault { issue: "conflict", detail: "changed at both".to_owned().into() };
         let faults = (0..ORIGIN_FAULTS_MAX + 3).map(|number| (format!("/{number}"), fault.clone()));
         shared.note_compared(library, OriginShare::default(), faults.collect(), 2);
         let state = shared.state();

@@ -17,6 +17,7 @@ use super::shared::{OriginFault, OriginShare, Shared};
 use super::taken::{TakenBook, TakenError};
 use crate::library::{EntryView, LibraryFiles, ReadError, ignore_rules};
 use crate::limits::{ORIGIN_FAULTS_MAX, ORIGIN_TAKES_AT_ONCE};
+use crate::sentence::Sentence;
 
 /// What comparing came to.
 #[derive(Default)]
@@ -102,7 +103,11 @@ impl Comparing<'_> {
         let mut is_news = false;
         for file in &self.listed.files {
             let Some(path) = path_of(file) else {
-                compared.fault(&file.path, "not-synced", "no path of a library: it is left out");
+                compared.fault(
+                    &file.path,
+                    "not-synced",
+                    Sentence::new("origin-no-path", [], "no path of a library: it is left out"),
+                );
                 continue;
             };
             if rules.is_ignored(&path, false)
@@ -113,7 +118,11 @@ impl Comparing<'_> {
             }
             let listed = Digests { blake3: file.blake3, sha256: file.sha256 };
             if listed == Digests::default() {
-                compared.fault(&file.path, "not-synced", "the origin lists no hash of it: it is left out");
+                compared.fault(
+                    &file.path,
+                    "not-synced",
+                    Sentence::new("origin-no-hash", [], "the origin lists no hash of it: it is left out"),
+                );
                 continue;
             }
             let entry = view.get(path.as_str());
@@ -154,9 +163,9 @@ impl Comparing<'_> {
 }
 
 impl Compared {
-    fn fault(&mut self, path: &str, issue: &'static str, detail: &str) {
+    fn fault(&mut self, path: &str, issue: &'static str, detail: Sentence) {
         if self.faults.len() < ORIGIN_FAULTS_MAX {
-            self.faults.insert(path.to_owned(), OriginFault { issue, detail: detail.to_owned() });
+            self.faults.insert(path.to_owned(), OriginFault { issue, detail });
         } else {
             self.unnamed += 1;
         }
@@ -164,7 +173,7 @@ impl Compared {
 
     fn conflict(&mut self, path: &str, is_here: bool, shared: &Shared) {
         let url = &shared.settings.url;
-        let detail = if is_here {
+        let text = if is_here {
             format!(
                 "it was changed here and at {url}: the version here stays; take it away here to get the other one, or put it there"
             )
@@ -173,7 +182,8 @@ impl Compared {
                 "it was deleted here, and {url} lists another version, or one that cannot be compared: it stays deleted; put that version here if you want it"
             )
         };
-        self.fault(path, "conflict", &detail);
+        let code = if is_here { "origin-both-changed" } else { "origin-deleted-here" };
+        self.fault(path, "conflict", Sentence::new(code, [("url", url)], text));
     }
 }
 

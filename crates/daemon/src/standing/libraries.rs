@@ -12,8 +12,9 @@ use crate::contents::Lacking;
 use crate::daemon::Desk;
 use crate::daemon::libraries::Running;
 use crate::exchange::PeerState;
-use crate::library::{LibrarySettings, LibraryState};
+use crate::library::{LOOKING, LibrarySettings, LibraryState, PAUSED};
 use crate::policy_words;
+use crate::sentence::Sentence;
 use crate::status::{LibraryStatus, LockStatus, MountStatus, PolicyStatus, StatusError};
 
 /// How a library stands; what is wrong with it is added to `errors`.
@@ -28,20 +29,24 @@ pub(super) fn library_status(
     match running {
         Running::Stands { why, .. } => {
             let (guid, issue) = (settings.guid.to_string(), "stopped".to_owned());
-            errors.push(StatusError { guid, file: String::new(), issue, detail: why.clone() });
+            let detail = why.to_string();
+            errors.push(StatusError { guid, file: String::new(), issue, detail, told: why.told() });
             LibraryStatus {
                 state: "stopped".to_owned(),
-                activity: why.clone(),
+                activity: why.to_string(),
+                activity_told: why.told(),
                 ..status_by_settings(settings)
             }
         }
         Running::Works { handle, .. } => {
             let state = handle.state.borrow().clone();
             errors.extend(errors_of(settings, &state));
+            let activity = activity(desk, key, &state);
             LibraryStatus {
                 policy_differences: policy_differences(key, state.policy, states),
                 locks: locks(desk, key),
-                activity: activity(desk, key, &state),
+                activity_told: activity.told(),
+                activity: activity.to_string(),
                 ..status_of_working(settings, &state, desk.traffic.down)
             }
         }
@@ -108,15 +113,15 @@ fn status_of_working(settings: &LibrarySettings, state: &LibraryState, rate_down
 /// What is wrong with a library that works: first what holds all of it up, then single files, then authors.
 fn errors_of(settings: &LibrarySettings, state: &LibraryState) -> Vec<StatusError> {
     let mut errors = Vec::new();
-    let mut error = |file: &str, issue: &str, detail: &str| {
+    let mut error = |file: &str, issue: &str, detail: &Sentence| {
         let (guid, file, issue) = (settings.guid.to_string(), file.to_owned(), issue.to_owned());
-        errors.push(StatusError { guid, file, issue, detail: detail.to_owned() });
+        errors.push(StatusError { guid, file, issue, detail: detail.to_string(), told: detail.told() });
     };
     if let Some(trouble) = &state.trouble {
         error("", "stopped", trouble);
     }
     if let Some(trouble) = &state.fetch_trouble {
-        error("", "fetch", trouble);
+        error("", "fetch", &trouble.clone().into());
     }
     for (path, why) in &state.refused {
         error(path, "refused", why);
@@ -125,31 +130,34 @@ fn errors_of(settings: &LibrarySettings, state: &LibraryState) -> Vec<StatusErro
         error(path, "not-synced", why);
     }
     for path in state.rotten.keys() {
-        error(
-            path.as_str(),
-            "hash-mismatch",
-            "its bytes on this disk are wrong: good ones are to come from peers",
-        );
+        let text = "its bytes on this disk are wrong: good ones are to come from peers";
+        error(path.as_str(), "hash-mismatch", &Sentence::new("wrong-bytes-here", [], text));
     }
     for (path, by) in &state.strangers.replaced {
         error(path.as_str(), "replaced", &replaced_words(by));
     }
     for node in &state.equivocators {
         let detail = format!("node {} signed two histories: nothing more is taken from it", node.short());
-        error("", "equivocation", &detail);
+        error("", "equivocation", &Sentence::new("two-histories", [("node", &node.short())], detail));
     }
     for node in &state.full {
         let detail = "no more is kept of the changes of this node, which does not count here: others have to get them elsewhere";
-        error("", "carried", &format!("node {}: {detail}", node.short()));
+        let node = node.short();
+        error(
+            "",
+            "carried",
+            &Sentence::new("not-carried", [("node", &node)], format!("node {node}: {detail}")),
+        );
     }
     errors
 }
 
-fn replaced_words(by: &NodeId) -> String {
+fn replaced_words(by: &NodeId) -> Sentence {
     let by = by.short();
-    format!(
+    let text = format!(
         "{by} replaced the version that this node waits for, and does not count here: if no machine has that one any more, `swarm peer trust {by}` takes the newer one"
-    )
+    );
+    Sentence::new("replaced-by", [("node", &by)], text)
 }
 
 fn untrusted_commits(state: &LibraryState) -> BTreeMap<String, u64> {
@@ -157,16 +165,24 @@ fn untrusted_commits(state: &LibraryState) -> BTreeMap<String, u64> {
 }
 
 /// What a library does; that what it waits for cannot come is said first.
-fn activity(desk: &Desk, key: &LibraryKey, state: &LibraryState) -> String {
+fn activity(desk: &Desk, key: &LibraryKey, state: &LibraryState) -> Sentence {
     if desk.limits.down == Some(Rate(0)) && state.figures.files_lacking > 0 {
-        return "the schedule in config.json pauses downloads now".to_owned();
+        let text = "the schedule in config.json pauses downloads now";
+        return Sentence::new("schedule-pauses", [], text);
     }
     match desk.lacking.borrow().get(key) {
-        Some(Lacking { commits, seconds }) => format!(
-            "no connected peer has all files of {commits} {}: nothing came for {seconds} s",
-            if *commits == 1 { "commit" } else { "commits" }
-        ),
-        None => state.activity.clone(),
+        Some(Lacking { commits, seconds }) => {
+            let text = format!(
+                "no connected peer has all files of {commits} {}: nothing came for {seconds} s",
+                if *commits == 1 { "commit" } else { "commits" }
+            );
+            Sentence::new("nobody-has", [("n", commits), ("seconds", seconds)], text)
+        }
+        None => match state.activity.as_str() {
+            LOOKING => Sentence::new("looking", [], LOOKING),
+            PAUSED => Sentence::new("paused", [], PAUSED),
+            other => other.to_owned().into(),
+        },
     }
 }
 

@@ -13,6 +13,7 @@ use swarm_core::manifest::Source;
 use crate::daemon::Desk;
 use crate::daemon::preparing::all_warnings;
 use crate::protocol::{Lan, LanNode};
+use crate::sentence::Sentence;
 use crate::status::{ISSUES, PeerStatus, STATES, Status, StatusError, TRUSTS};
 
 /// How everything stands.
@@ -80,12 +81,25 @@ fn peer_sync(peers: &[PeerStatus]) -> BTreeMap<String, BTreeMap<String, String>>
 fn flag_errors(desk: &Desk) -> impl Iterator<Item = StatusError> {
     desk.flags.iter().map(|(from, flag)| {
         let guid = desk.libraries.get(&flag.library).map(|running| running.settings().guid.to_string());
-        let source = flag.source.map(|node| format!(" from {}", node.short())).unwrap_or_default();
+        let from = from.short();
+        let detail = match flag.source {
+            None => Sentence::new(
+                "wrong-bytes-told",
+                [("node", &from)],
+                format!("node {from} reports wrong bytes"),
+            ),
+            Some(source) => {
+                let source = source.short();
+                let text = format!("node {from} reports wrong bytes from {source}");
+                Sentence::new("wrong-bytes-of", [("node", &from), ("source", &source)], text)
+            }
+        };
         StatusError {
             guid: guid.unwrap_or_default(),
             file: flag.path.to_string(),
             issue: "hash-mismatch".to_owned(),
-            detail: format!("node {} reports wrong bytes{source}", from.short()),
+            detail: detail.to_string(),
+            told: detail.told(),
         }
     })
 }

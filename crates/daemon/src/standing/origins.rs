@@ -8,6 +8,7 @@ use super::percent;
 use crate::daemon::Desk;
 use crate::daemon::libraries::Running;
 use crate::origins::{OriginFault, OriginShare, OriginState};
+use crate::sentence::Sentence;
 use crate::status::{PeerLibraryStatus, PeerStatus, StatusError};
 
 /// Such a peer.
@@ -18,13 +19,15 @@ pub(super) fn origin_status(desk: &Desk, peer: &Peer, url: &OriginUrl) -> PeerSt
     };
     let state = known.as_ref().map(|origin| origin.state()).unwrap_or_default();
     let trust = if peer.trusted { Trust::Trusted } else { Trust::Untrusted };
-    let waits = || (!state.is_connected).then(|| "not asked yet".to_owned());
+    let waits = || (!state.is_connected).then(|| Sentence::new("peer-not-asked", [], "not asked yet"));
+    let trouble = unused.or(state.trouble.clone()).or_else(waits);
     PeerStatus {
         address: url.to_string(),
         name: peer.name.clone().unwrap_or_default(),
         trust: trust_word(trust).to_owned(),
         connected: state.is_connected,
-        trouble: unused.or(state.trouble.clone()).or_else(waits),
+        trouble_told: trouble.as_ref().and_then(Sentence::told),
+        trouble: trouble.map(|trouble| trouble.to_string()),
         received: known.map(|origin| origin.origin.received_len()).unwrap_or_default(),
         libraries: state.shares.iter().filter_map(|(key, share)| library(desk, key, share)).collect(),
         ..PeerStatus::default()
@@ -57,6 +60,7 @@ pub(super) fn origin_errors(desk: &Desk) -> Vec<StatusError> {
             let detail = format!(
                 "something is wrong with {count} more files of {url}: see to those that are named first"
             );
+            let detail = Sentence::new("origin-more", [("url", url), ("n", &count)], detail);
             (library, String::new(), OriginFault { issue: "not-synced", detail })
         });
         errors.extend(troubles.chain(faults).chain(unnamed).filter_map(|(library, path, fault)| {
@@ -65,7 +69,8 @@ pub(super) fn origin_errors(desk: &Desk) -> Vec<StatusError> {
                 guid: settings.guid.to_string(),
                 file: path.trim_start_matches('/').to_owned(),
                 issue: fault.issue.to_owned(),
-                detail: fault.detail,
+                told: fault.detail.told(),
+                detail: fault.detail.to_string(),
             })
         }));
     }

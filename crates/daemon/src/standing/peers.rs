@@ -12,6 +12,7 @@ use super::percent;
 use crate::daemon::Desk;
 use crate::daemon::libraries::Running;
 use crate::exchange::{PeerLibrary, PeerState};
+use crate::sentence::Sentence;
 use crate::status::{PeerLibraryStatus, PeerStatus};
 
 /// How the peers stand.
@@ -56,7 +57,8 @@ fn peer_of_files(desk: &Desk, peer: &Peer, state: Option<&PeerState>) -> PeerSta
     };
     let (address, trouble) = where_it_is(desk, peer, state);
     PeerStatus {
-        trouble,
+        trouble_told: trouble.as_ref().and_then(Sentence::told),
+        trouble: trouble.map(|trouble| trouble.to_string()),
         address,
         node: peer.node.map(|node| node.to_string()),
         name: peer.name.clone().or_else(|| state.map(|state| state.name.clone())).unwrap_or_default(),
@@ -121,12 +123,12 @@ fn tell_of_link(state: &PeerState, peer: &mut PeerStatus) {
 }
 
 /// Where a peer of the files is, and why it is not linked.
-fn where_it_is(desk: &Desk, peer: &Peer, state: Option<&PeerState>) -> (String, Option<String>) {
+fn where_it_is(desk: &Desk, peer: &Peer, state: Option<&PeerState>) -> (String, Option<Sentence>) {
     let found = peer.node.and_then(|node| desk.found.get(&node)).and_then(|addresses| addresses.first());
     let dialed = peer.address.as_ref().or(found).map(ToString::to_string);
     let trouble = match &dialed {
         Some(address) => desk.dial_troubles.get(address).cloned(),
-        None => Some("not found yet".to_owned()),
+        None => Some(Sentence::new("peer-not-found", [], "not found yet")),
     };
     let seen = state.map(|state| state.address.to_string());
     let address = peer.address.as_ref().map(ToString::to_string).or(seen).or(dialed);

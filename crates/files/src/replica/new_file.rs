@@ -19,10 +19,12 @@ use crate::file::File;
 
 /// A file that is being written.
 pub struct NewFile {
-    dir: Dir,
-    file: File,
-    temporary: PathBuf,
-    len: u64,
+    pub(super) dir: Dir,
+    pub(super) file: File,
+    pub(super) temporary: PathBuf,
+    pub(super) len: u64,
+    /// Whether it stays where it is written when it is dropped: somebody goes on with it later.
+    pub(super) stays: bool,
 }
 
 /// Why a file was not put.
@@ -65,7 +67,7 @@ impl NewFile {
         dir.make_directory(ours)?;
         let temporary = ours.join(name);
         let file = dir.open_file(&temporary, Access::CreateNew)?;
-        Ok(Self { dir, file, temporary, len: 0 })
+        Ok(Self { dir, file, temporary, len: 0, stays: false })
     }
 
     /// Writes what comes next.
@@ -105,9 +107,12 @@ impl NewFile {
     /// # Errors
     /// [`PutError::Stands`] if something else stands there; then nothing has changed.
     pub fn put(self, path: &TreePath, replaces: Replaces) -> Result<(), PutError> {
-        if is_ours(path) {
-            return Err(PutError::Ours);
-        }
+        self.put_to(path, replaces)
+    }
+
+    /// The same; a file that was not put is still where it was written.
+    pub(super) fn put_to(&self, path: &TreePath, replaces: Replaces) -> Result<(), PutError> {
+        Self::check_name(path)?;
         let at = Path::new(path.as_str());
         let parent = at.parent().unwrap_or(Path::new(""));
         self.dir.make_directory(parent)?;
@@ -126,12 +131,27 @@ impl NewFile {
         self.sync_above(at)
     }
 
-    /// Removes what uploads left that a process did not bring to an end. No other process may put files into the folder now.
+    /// Goes on if a file may have such a path at all: known before its bytes come.
+    ///
+    /// # Errors
+    /// [`PutError::Ours`] for what is not the user's.
+    pub fn check_name(path: &TreePath) -> Result<(), PutError> {
+        if is_ours(path) { Err(PutError::Ours) } else { Ok(()) }
+    }
+
+    /// Removes what uploads left that a process did not bring to an end, except those that somebody may go on with ([`PartialFile`](super::PartialFile)).
+    /// No other process may put files into the folder now.
     ///
     /// # Errors
     /// If the disk refuses it.
     pub fn remove_leftovers(folder: &Path) -> Result<(), StoreError> {
-        Dir::open(folder)?.remove_tree(Path::new(UPLOADS))
+        let (dir, ours) = (Dir::open(folder)?, Path::new(UPLOADS));
+        let resumable = Path::new(RESUMABLE);
+        if dir.stat(resumable)? != Standing::Directory {
+            return dir.remove_tree(ours);
+        }
+        let names = dir.names(ours)?.into_iter().map(|name| ours.join(name));
+        names.filter(|name| name != resumable).try_for_each(|name| dir.remove_tree(&name))
     }
 
     fn put_new(&self, path: &TreePath, at: &Path) -> Result<(), PutError> {
@@ -157,7 +177,7 @@ impl NewFile {
                 return self.put_after(path, &kept, expected);
             }
             Err(errno) => {
-                self.dir.remove_file(&kept)?;
+                self.dir.rename(&kept, &self.temporary, false)?;
                 return Err(self.dir.refused(at, "replace", errno).into());
             }
         }
@@ -165,10 +185,10 @@ impl NewFile {
             return Ok(self.dir.sync_directory(kept.parent().unwrap_or(Path::new("")))?);
         }
         let is_back = self.dir.exchange(&kept, at).is_ok();
-        // Only the new file may be discarded, and only if nobody wrote to it in the moment that it had the name. Where somebody put another file
+        // Only the new file may be taken back, and only if nobody wrote to it in the moment that it had the name. Where somebody put another file
         // there meanwhile, that one stays a version.
         if is_back && self.is_at(&kept)? && self.stamp()? == before {
-            self.dir.remove_file(&kept)?;
+            self.dir.rename(&kept, &self.temporary, false)?;
         }
         Err(PutError::Stands(path.clone()))
     }
@@ -216,7 +236,7 @@ impl NewFile {
         above.into_iter().rev().try_for_each(|above| self.dir.sync_directory(above)).map_err(PutError::from)
     }
 
-    fn sync(&self) -> Result<(), StoreError> {
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
         self.file.sync_data().map_err(StoreError::disk(&self.dir.full(&self.temporary), "sync"))
     }
 
@@ -240,11 +260,16 @@ impl NewFile {
 impl Drop for NewFile {
     /// Of a file that was put, nothing stands there any more.
     fn drop(&mut self) {
+        if self.stays {
+            return;
+        }
         let _ = self.dir.remove_file(&self.temporary);
     }
 }
 
 const UPLOADS: &str = ".swarm/uploads";
+/// Below it: files that come in several parts.
+pub(super) const RESUMABLE: &str = ".swarm/uploads/resumable";
 const BLOCK_LEN: usize = 256 << 10;
 
 #[cfg(test)]

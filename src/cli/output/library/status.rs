@@ -283,6 +283,7 @@ anna                      -         untrusted  away
             file: "f".to_owned(),
             issue: "hash-mismatch".to_owned(),
             detail: "wrong bytes".to_owned(),
+            told: None,
         };
         let (libraries, errors) = (vec![library], vec![error]);
         let screen = daemon_screen(&Status { libraries, errors, ..Status::default() });

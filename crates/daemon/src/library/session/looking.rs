@@ -14,6 +14,7 @@ use swarm_sync::{
 use super::Session;
 use crate::library::digests::DigestQueue;
 use crate::library::error::LibraryError;
+use crate::sentence::Sentence;
 
 impl Session {
     /// Looks at the mounts, at these places or everywhere; everywhere after a look that was cut off.
@@ -74,8 +75,8 @@ impl Session {
     /// What is written to at this moment is seen by the next look.
     fn note_unseen(&mut self, tally: &Tally) {
         let blind = tally.blind.iter().filter(|blind| blind.why != BlindWhy::Changing);
-        let blind = blind.map(|blind| (blind.path.to_string(), blind.why.to_string()));
-        let unnamed = tally.unnamed.iter().map(|(path, why)| (path.clone(), why.to_string()));
+        let blind = blind.map(|blind| (blind.path.to_string(), Sentence::from(&blind.why)));
+        let unnamed = tally.unnamed.iter().map(|(path, why)| (path.clone(), Sentence::from(*why)));
         for (path, why) in blind.chain(unnamed) {
             if self.unseen.len() < UNSEEN_MAX {
                 self.unseen.insert(path, why);
@@ -84,7 +85,7 @@ impl Session {
     }
 
     /// Notes one entry that is no part of the library.
-    pub(in crate::library) fn note_unseen_at(&mut self, path: &TreePath, why: String) {
+    pub(in crate::library) fn note_unseen_at(&mut self, path: &TreePath, why: Sentence) {
         if self.unseen.len() < UNSEEN_MAX {
             self.unseen.insert(path.to_string(), why);
         }

@@ -37,6 +37,7 @@ use super::target_lock::TargetLock;
 use super::view_side::{Signer, ViewSide};
 use super::whiteouts::StoredWhiteouts;
 use crate::clock;
+use crate::sentence::Sentence;
 pub(crate) use mounting::ignore_rules;
 use mounting::{LockedTarget, Mounting, roots_of, sides_of};
 
@@ -58,7 +59,7 @@ pub(crate) struct Session {
     ignore: IgnoreRules,
     pub(in crate::library) blind: PerSide<Vec<Blind>>,
     /// Entries that the last looks could not take up, and why.
-    pub(super) unseen: BTreeMap<String, String>,
+    pub(super) unseen: BTreeMap<String, Sentence>,
     /// Files of read-only mounts that their owners changed, and that something else covers for now.
     pub(super) covered: BTreeSet<TreePath>,
     stop: Arc<AtomicBool>,

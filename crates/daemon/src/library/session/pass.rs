@@ -12,6 +12,7 @@ use super::Session;
 use crate::clock;
 use crate::library::disputes::DISPUTES_AT_ONCE;
 use crate::library::error::LibraryError;
+use crate::sentence::Sentence;
 
 /// What a pass did.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +20,7 @@ pub(crate) struct PassReport {
     /// Operations that were performed on the mounts.
     pub(crate) performed: u64,
     /// Operations that were refused: the next pass tries again.
-    pub(crate) refused: Vec<(TreePath, String)>,
+    pub(crate) refused: Vec<(TreePath, Sentence)>,
     /// Commits that were signed.
     pub(crate) commits: u64,
     /// Contents that paths wait for, and their lengths.
@@ -185,7 +186,7 @@ impl Session {
             RunEvent::Refused { side, op, error } => {
                 unput.extend(file_put(&op).filter(|_| side == Side::Local));
                 if refused.len() < REFUSED_MAX {
-                    refused.push((op.path, error.to_string()));
+                    refused.push((op.path, Sentence::from(&error)));
                 }
             }
         };

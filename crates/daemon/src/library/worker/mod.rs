@@ -31,10 +31,11 @@ use super::session::pass::PassReport;
 use super::settings::LibrarySettings;
 use super::watching::Watchers;
 use crate::clock;
+use crate::sentence::Sentence;
 use due::{Due, Places};
 use handle::FetchedFolder;
 use input::Input;
-use state::{FIGURES_INTERVAL, LibraryState};
+use state::{FIGURES_INTERVAL, LOOKING, LibraryState};
 
 struct Worker {
     session: Session,
@@ -217,7 +218,7 @@ impl Worker {
     }
 
     fn look_at(&mut self, places: &Places) -> Result<(), LibraryError> {
-        self.activity("looking at the folders");
+        self.activity(LOOKING);
         match places {
             Places::Everywhere => {
                 self.session.look(None, false)?;
@@ -235,13 +236,14 @@ impl Worker {
     }
 
     /// What holds a library up whose index was lost. A node without peers goes on: nobody else has its commits.
-    fn missing_history(&self) -> Result<Option<String>, LibraryError> {
+    fn missing_history(&self) -> Result<Option<Sentence>, LibraryError> {
         let lacking = self.session.lacking_history()?;
         let has_peers = self.authors.len() > 1;
         Ok((lacking > 0 && has_peers).then(|| {
-            format!(
+            let text = format!(
                 "the memory of this library was lost, and {lacking} commits of this node are to come back first: start a peer that has them"
-            )
+            );
+            Sentence::new("history-comes", [("n", &lacking)], text)
         }))
     }
 

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::library::error::LibraryError;
 use crate::library::outbox::Output;
 use crate::library::strangers::Strangers;
+use crate::sentence::Sentence;
 
 /// What a worker tells others of its library.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +34,7 @@ pub(crate) struct LibraryState {
     pub(crate) are_figures_old: bool,
     pub(crate) activity: String,
     /// Why it stands still.
-    pub(crate) trouble: Option<String>,
+    pub(crate) trouble: Option<Sentence>,
     /// Why files that are wanted are not fetched.
     pub(crate) fetch_trouble: Option<String>,
     pub(crate) conflicts: u64,
@@ -47,9 +48,9 @@ pub(crate) struct LibraryState {
     /// Deletions on this disk that wait for a yes here.
     pub(crate) held_here: Option<u64>,
     /// Operations that were refused in the last pass.
-    pub(crate) refused: Vec<(String, String)>,
+    pub(crate) refused: Vec<(String, Sentence)>,
     /// Entries on this disk that are no part of the library, and why.
-    pub(crate) unseen: BTreeMap<String, String>,
+    pub(crate) unseen: BTreeMap<String, Sentence>,
     /// What authors did that do not count.
     pub(crate) strangers: Strangers,
     /// Files whose bytes are wrong on this disk, and what they are to be.
@@ -65,9 +66,14 @@ pub(crate) struct LibraryState {
     pub(crate) is_part_left: bool,
 }
 
+/// What a library does while its folders are read.
+pub(crate) const LOOKING: &str = "looking at the folders";
+/// What it does while it is paused.
+pub(crate) const PAUSED: &str = "paused";
+
 impl Worker {
     pub(super) fn trouble(&mut self, error: &LibraryError) {
-        let words = error.to_string();
+        let words = Sentence::from(error);
         if self.known.trouble.as_ref() != Some(&words) {
             tracing::warn!(library = %self.session.settings.name, %error, "a library stands still");
         }
@@ -104,7 +110,7 @@ impl Worker {
         self.known.grants_digest = (!grants.is_empty()).then(|| grants_digest(grants));
         self.known.proposals = self.session.book.proposals(false)?.len() as u64;
         self.known.waiting = self.session.book.held_of_author(&self.session.signer.key.public())?;
-        let activity = if self.session.settings.is_paused { "paused" } else { "" };
+        let activity = if self.session.settings.is_paused { PAUSED } else { "" };
         activity.clone_into(&mut self.known.activity);
         let is_due = self.figured_at.is_none_or(|at| at.elapsed() >= FIGURES_INTERVAL);
         if is_due {

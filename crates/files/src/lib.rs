@@ -81,7 +81,7 @@ pub use places::{Places, ServedFolder, StandsAt};
 pub use portable::{UnusableNames, WindowsNames};
 pub use replica::{
     Digest, Digests, FetchedSource, FolderOptions, FolderReplica, FolderTurn, FolderWatcher, Hint, Hints,
-    Ignore, KeptVersion, NewFile, PutError, Replaces, RootIdentity, WatchError, WatcherGone,
+    Ignore, KeptVersion, Landing, NewFile, PutError, Replaces, RootIdentity, WatchError, WatcherGone,
     digest_of_source, fetched_source,
 };
 pub use roots::Roots;

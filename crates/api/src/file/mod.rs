@@ -32,7 +32,7 @@ pub(crate) use kind::Kind;
 pub(crate) use linked::{__path_linked, linked};
 pub(crate) use public::{__path_listing, __path_public_file, __path_robots, listing, public_file, robots};
 use range::{Range, Ranges};
-pub(crate) use upload::{__path_put, put};
+pub(crate) use upload::{__path_put, no_room, put};
 pub(crate) use zipping::{__path_zip, zip};
 
 /// How a file is given.

@@ -94,8 +94,8 @@ pub(crate) enum Input {
     },
     /// A content is fetched by a ticket.
     Ticket(Box<NewTicket>),
-    /// The libraries there are.
-    Libraries(BTreeMap<LibraryKey, LibraryHandle>),
+    /// The libraries that work, and all there are.
+    Libraries(BTreeMap<LibraryKey, LibraryHandle>, BTreeSet<LibraryKey>),
 }
 
 /// What the contents ask of the exchange.
@@ -260,7 +260,10 @@ impl Contents {
                 let _ = reply.send(self.steer(library, part, (action, priority)).await);
             }
             Input::Ticket(new) => self.on_new_ticket(*new),
-            Input::Libraries(libraries) => self.on_libraries(libraries).await,
+            Input::Libraries(libraries, known) => {
+                self.forget_tickets(&known).await;
+                self.on_libraries(libraries).await;
+            }
         }
     }
 

@@ -110,3 +110,47 @@ impl Given {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use swarm_core::manifest::{EntryPath, File};
+
+    use super::*;
+
+    fn me() -> SigningKey {
+        SigningKey::from_seed(&[5; 32])
+    }
+
+    fn read(bytes: &[u8]) -> Result<Given, GivenFault> {
+        Given::read(&Bytes::copy_from_slice(bytes), &me())
+    }
+
+    #[test]
+    fn a_ticket_is_found_in_a_text_and_a_manifest_by_its_first_bytes() {
+        let ticket = Ticket::new(ContentId::from_bytes([3; 32]));
+        let given = read(format!("take this: {ticket}.\n").as_bytes()).expect("it is one");
+        assert_eq!((given.content, given.manifest.is_none()), (ticket.content, true));
+        let path = EntryPath::new("a.txt").expect("a path");
+        let (blake3, chunk_hashes) = (blake3::hash(b"one").into(), Bytes::new());
+        let file =
+            File { path, len: 3, executable: false, blake3, sha256: None, chunk_len_log2: 0, chunk_hashes };
+        let manifest = Manifest::new(vec![file], Vec::new()).expect("a manifest");
+        let (sources, coordinators, signatures) = (Vec::new(), Vec::new(), Vec::new());
+        let file = ManifestFile { manifest, sources, coordinators, comment: String::new(), signatures };
+        let given = read(&file.encode()).expect("it is one");
+        assert_eq!(given.manifest.map(|manifest| manifest.id()), Some(file.manifest.id()));
+    }
+
+    #[test]
+    fn what_is_neither_says_the_way_out() {
+        let check = |bytes: &[u8], part: &str| {
+            let fault = read(bytes).expect_err("it is neither").to_string();
+            assert!(fault.contains(part), "{fault}");
+        };
+        check(b"hello", "paste the whole ticket");
+        check(&[0xff, 0x00, 0x13, 0x88], "give a .swarm file");
+        check(&vec![b' '; GIVEN_LEN_MAX + 1], "swarm fetch");
+        let ticket = Ticket::new(ContentId::from_bytes([3; 32])).to_string();
+        check(&ticket.as_bytes()[..ticket.len() - 2], "copy it again, whole");
+    }
+}

@@ -1,6 +1,7 @@
 //! Fetches of tickets as transfers: how each stands and why it is slow, and what follows when somebody steers one. Invariant: what is said of a fetch holds
 //! over a restart; one that is cancelled leaves nothing but what has its place already. Absent here: the transfers of libraries (`contents/jobs`).
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use swarm_core::base::ContentId;
@@ -11,7 +12,8 @@ use super::super::jobs::{Job, SteerFault};
 use super::super::steering::Part;
 use super::super::supply::{Supply, Turn};
 use super::super::{Contents, Done};
-use super::{Step, TicketFetch, Tickets, opening};
+use super::state::{Step, TicketFetch};
+use super::{Tickets, opening};
 use crate::clock;
 use crate::library::LibraryHandle;
 use crate::transfers::{Action, Priority, SlowReason, TransferState};
@@ -45,7 +47,7 @@ impl Contents {
                 why: None,
                 // What the engine does not know of one that it does not have.
                 map: ChunkMap { here_len: known.here_len, ..ChunkMap::default() },
-                rates: Default::default(),
+                rates: BTreeMap::new(),
             }
         })
     }

@@ -2,7 +2,7 @@
 //! once and no more; what is remembered of a fetch (`record`) is enough to go on after a restart at any moment; a file gets its place when all is
 //! verified, and replaces none.
 //!
-//! `given` is what was given, `opening` and `landing` are what blocks, `jobs` how fetches are shown and steered. A content that a library has, too, is the
+//! `state` has them as they stand, `given` is what was given, `opening` and `landing` are what blocks, `jobs` how fetches are shown and steered. A content that a library has, too, is the
 //! library's while that needs it. Absent here: who may do it, and what the library does with the files (it finds them like any other).
 
 mod given;
@@ -10,19 +10,19 @@ mod jobs;
 mod landing;
 mod opening;
 mod record;
+mod state;
 
 pub(crate) use given::Given;
 pub(crate) use opening::{Chosen, OpeningFault};
 pub(crate) use record::Record;
+pub(crate) use state::Tickets;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use swarm_core::base::{ContentId, NodeId};
+use swarm_core::base::ContentId;
 use swarm_core::manifest::{Manifest, SigningKey};
 use swarm_core::wire::DeclineReason;
 use swarm_engine::{ContentSnapshot, Event, Join, Order, Purpose};
@@ -38,59 +38,7 @@ use crate::limits::{TICKETS_AT_ONCE, TICKETS_MAX};
 use landing::Landed;
 use opening::TicketOpened;
 use record::{RecordFolder, Stage};
-
-/// All fetches of tickets.
-#[derive(Debug, Default)]
-pub(crate) struct Tickets {
-    state: PathBuf,
-    of: BTreeMap<ContentId, TicketFetch>,
-    /// Libraries whose leftovers were removed.
-    cleaned: BTreeSet<LibraryKey>,
-}
-
-/// One fetch.
-#[derive(Debug)]
-struct TicketFetch {
-    library: LibraryKey,
-    folder: RecordFolder,
-    record: Record,
-    step: Step,
-}
-
-/// What is done about a fetch now.
-#[derive(Debug)]
-enum Step {
-    /// It has no turn.
-    Waits,
-    /// The engine has it.
-    Joined(Box<TicketJoined>),
-    /// It came to nothing, and is tried again; `None` until somebody resumes it.
-    Failed { why: String, due_at: Option<Instant>, wait: Duration },
-    /// Its files get their places.
-    Landing { joining: u64 },
-    /// They stand in the library.
-    Done,
-}
-
-/// A fetch that the engine has.
-#[derive(Debug)]
-struct TicketJoined {
-    /// Tells it from an earlier joining.
-    joining: u64,
-    /// Once it was read.
-    given: Option<Given>,
-    is_open: bool,
-    /// Chunks that are wanted, once that is known.
-    runs: Vec<Range<u32>>,
-    /// When bytes came last, and how many were there then.
-    since: Instant,
-    verified_len: u64,
-    /// The last peer that refused this node.
-    refused_by: Option<NodeId>,
-    store_trouble: Option<String>,
-    /// How long it waited before.
-    waited: Duration,
-}
+use state::{Step, TicketFetch, TicketJoined};
 
 /// A new fetch.
 pub(crate) struct NewTicket {
@@ -124,97 +72,6 @@ pub(super) enum TicketDone {
     Landed(Result<Landed, String>),
 }
 
-impl Tickets {
-    /// What is remembered in the state of a daemon.
-    pub(crate) fn read(state: &Path) -> Self {
-        let read = RecordFolder::read_all(state).into_iter().filter_map(|(content, folder, record)| {
-            let step = if record.stage == Stage::Done { Step::Done } else { Step::Waits };
-            Some((content, TicketFetch { library: record.library()?, folder, record, step }))
-        });
-        Self { of: read.collect(), state: state.to_owned(), cleaned: BTreeSet::new() }
-    }
-
-    /// Whether the engine may tell something of this content that is for a fetch.
-    pub(super) fn has_joined(&self, content: &ContentId) -> bool {
-        self.joined(content).is_some()
-    }
-
-    /// Whether the engine has any.
-    pub(super) fn is_fetching(&self) -> bool {
-        self.of.values().any(|ticket| matches!(ticket.step, Step::Joined(_)))
-    }
-
-    fn joined(&self, content: &ContentId) -> Option<&TicketJoined> {
-        match &self.of.get(content)?.step {
-            Step::Joined(joined) => Some(joined),
-            Step::Waits | Step::Failed { .. } | Step::Landing { .. } | Step::Done => None,
-        }
-    }
-
-    fn joined_mut(&mut self, content: &ContentId) -> Option<&mut TicketJoined> {
-        match &mut self.of.get_mut(content)?.step {
-            Step::Joined(joined) => Some(joined),
-            Step::Waits | Step::Failed { .. } | Step::Landing { .. } | Step::Done => None,
-        }
-    }
-
-    /// Makes room for one more: the oldest of those that are done gives way.
-    fn make_room(&mut self) -> bool {
-        if self.of.len() < TICKETS_MAX {
-            return true;
-        }
-        let done = self.of.iter().filter(|(_, ticket)| matches!(ticket.step, Step::Done));
-        let oldest = done.min_by_key(|(_, ticket)| ticket.record.added_at_ms).map(|(content, _)| *content);
-        let gone = oldest.and_then(|content| self.of.remove(&content));
-        gone.inspect(|gone| gone.folder.remove()).is_some()
-    }
-
-    /// Bytes that other fetches of a library lack.
-    fn reserved(&self, library: LibraryKey, but: &ContentId) -> u64 {
-        let others = self.of.iter().filter(|(content, ticket)| {
-            *content != but && ticket.library == library && matches!(ticket.step, Step::Joined(_))
-        });
-        let lacks =
-            |ticket: &TicketFetch| ticket.record.known.len.saturating_sub(ticket.record.known.here_len);
-        others.map(|(_, ticket)| lacks(ticket)).fold(0, u64::saturating_add)
-    }
-
-    /// Those that may have their turn now, the first one first.
-    fn due(&self, now: Instant) -> Vec<ContentId> {
-        let is_due = |ticket: &TicketFetch| match &ticket.step {
-            Step::Waits => !ticket.record.is_paused,
-            Step::Failed { due_at, .. } => !ticket.record.is_paused && due_at.is_some_and(|at| at <= now),
-            Step::Joined(_) | Step::Landing { .. } | Step::Done => false,
-        };
-        let mut due: Vec<_> = self.of.iter().filter(|(_, ticket)| is_due(ticket)).collect();
-        due.sort_by_key(|(content, TicketFetch { record, .. })| {
-            (std::cmp::Reverse(record.priority), record.added_at_ms, **content)
-        });
-        due.into_iter().map(|(content, _)| *content).collect()
-    }
-
-    fn working_count(&self) -> usize {
-        let works = |ticket: &&TicketFetch| matches!(ticket.step, Step::Joined(_) | Step::Landing { .. });
-        self.of.values().filter(works).count()
-    }
-}
-
-impl TicketJoined {
-    fn new(joining: u64, waited: Duration) -> Self {
-        Self {
-            joining,
-            given: None,
-            is_open: false,
-            runs: Vec::new(),
-            since: clock::moment(),
-            verified_len: 0,
-            refused_by: None,
-            store_trouble: None,
-            waited,
-        }
-    }
-}
-
 impl Contents {
     /// Takes a new fetch, once it is remembered.
     pub(super) fn on_new_ticket(&mut self, new: NewTicket) {
@@ -245,7 +102,7 @@ impl Contents {
     pub(super) async fn on_ticket_done(&mut self, content: ContentId, joining: u64, done: TicketDone) {
         let is_now = match self.tickets.of.get(&content).map(|ticket| &ticket.step) {
             Some(Step::Joined(joined)) => joined.joining == joining,
-            Some(Step::Landing { joining: now }) => *now == joining,
+            Some(Step::Landing { joining: now, .. }) => *now == joining,
             Some(Step::Waits | Step::Failed { .. } | Step::Done) | None => false,
         };
         match done {
@@ -420,7 +277,8 @@ impl Contents {
         let Some(ticket) = self.tickets.of.get_mut(&content) else { return };
         self.next_joining += 1;
         let (joining, me) = (self.next_joining, Arc::clone(&self.me));
-        ticket.step = Step::Landing { joining };
+        let waited = ticket.step.waited();
+        ticket.step = Step::Landing { joining, waited };
         ticket.record.stage = Stage::Landing;
         ticket.record.known.here_len = ticket.record.known.len;
         let (folder, record) = (ticket.folder.clone(), ticket.record.clone());
@@ -446,8 +304,9 @@ impl Contents {
         let library = ticket.library;
         self.jobs_told = None;
         if let Some(handle) = self.libraries.get(&library) {
+            let places = Some(landed.paths).filter(|paths| paths.len() <= LOOKED_AT_MAX);
             // A worker that has ended needs nothing more.
-            let _ = handle.inputs.send(LibraryInput::Look(Some(landed.paths))).await;
+            let _ = handle.inputs.send(LibraryInput::Look(places)).await;
         }
         self.start_tickets().await;
     }
@@ -492,6 +351,17 @@ impl Contents {
         }
     }
 
+    /// Fetches of libraries that are not kept here any more are forgotten.
+    pub(super) async fn forget_tickets(&mut self, known: &BTreeSet<LibraryKey>) {
+        let is_gone = |(_, ticket): &(&ContentId, &TicketFetch)| !known.contains(&ticket.library);
+        let gone: Vec<ContentId> =
+            self.tickets.of.iter().filter(is_gone).map(|(content, _)| *content).collect();
+        for content in gone {
+            self.let_ticket_wait(content).await;
+            self.tickets.of.remove(&content).inspect(|ticket| ticket.folder.remove());
+        }
+    }
+
     /// Removes what is left of fetches that were cancelled, once a library is there.
     pub(super) fn clean_tickets(&mut self) {
         for (library, handle) in &self.libraries {
@@ -504,17 +374,6 @@ impl Contents {
                 opening::remove_all_but(&written, &kept);
                 Done::Over
             });
-        }
-    }
-}
-
-impl Step {
-    /// How long it waited after it came to nothing.
-    fn waited(&self) -> Duration {
-        match self {
-            Self::Failed { wait, .. } => *wait,
-            Self::Joined(joined) => joined.waited,
-            Self::Waits | Self::Landing { .. } | Self::Done => Duration::ZERO,
         }
     }
 }
@@ -557,6 +416,8 @@ fn landed(
         .map_err(|error| error.to_string())
 }
 
+/// With more files the library looks at all of its folder.
+const LOOKED_AT_MAX: usize = 1000;
 /// How soon a fetch that came to nothing is tried again, at first and at most.
 const RETRY_MIN: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(30);

@@ -253,3 +253,78 @@ pub(super) fn remove_all_but(written: &WrittenPart, kept: &BTreeSet<ContentId>) 
 const ASIDE: &str = "left";
 /// Below `.swarm` of a sync target.
 const FOLDER: &str = "tickets";
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use swarm_core::manifest::File;
+    use swarm_mounts::{MountKind, MountSpec};
+
+    use super::*;
+
+    fn entry(path: &str) -> EntryPath {
+        EntryPath::new(path).expect("a path")
+    }
+
+    /// A content of short files and an empty folder.
+    fn manifest(paths: &[&str]) -> Manifest {
+        let file = |path: &&str| {
+            let (blake3, chunk_hashes) = (blake3::hash(path.as_bytes()).into(), Bytes::new());
+            let len = path.len() as u64;
+            File {
+                path: entry(path),
+                len,
+                executable: false,
+                blake3,
+                sha256: None,
+                chunk_len_log2: 0,
+                chunk_hashes,
+            }
+        };
+        Manifest::new(paths.iter().map(file).collect(), vec![entry("top/empty")]).expect("a manifest")
+    }
+
+    fn chosen(names: &[&str]) -> Result<Chosen, OpeningFault> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        Chosen::of(&manifest(&["top/a", "top/b", "top/sub/c", "top/subway"]), &names)
+    }
+
+    #[test]
+    fn files_and_folders_are_chosen_by_name_and_all_without_one() {
+        let check = |names: &[&str], entries: &[&str], runs: &[(u32, u32)]| {
+            let chosen = chosen(names).expect("they are there");
+            let found: Vec<&str> = chosen.entries.iter().map(|(path, _)| path.as_str()).collect();
+            let found_runs: Vec<(u32, u32)> = chosen.runs().iter().map(|run| (run.start, run.end)).collect();
+            assert_eq!((found.as_slice(), found_runs.as_slice()), (entries, runs), "{names:?}");
+        };
+        check(&[], &["top/a", "top/b", "top/sub/c", "top/subway", "top/empty"], &[(0, 4)]);
+        check(&["top/sub/"], &["top/sub/c"], &[(2, 3)]);
+        check(&["top/a", "top/subway"], &["top/a", "top/subway"], &[(0, 1), (3, 4)]);
+        check(&["top/empty"], &["top/empty"], &[]);
+        let unknown = chosen(&["top/a", "top/su"]).expect_err("none has that name").to_string();
+        assert!(unknown.contains("`top/su`"), "{unknown}");
+        assert_eq!(chosen(&["top/a"]).expect("it is there").unwanted_empty.len(), 1);
+    }
+
+    #[test]
+    fn nothing_goes_where_the_library_is_not_written() {
+        let path = |text: &str| TreePath::new(text).expect("a path");
+        let mount = |libpath: Option<&str>, kind| MountSpec {
+            dir: "/nowhere".into(),
+            libpath: libpath.map(path),
+            kind,
+            min_free: 0,
+        };
+        let mounts = [mount(None, MountKind::SyncTarget), mount(Some("scans"), MountKind::ReadOnly)];
+        let written = WrittenPart::of(&mounts);
+        let all = chosen(&[]).expect("all");
+        let found = all.check_places(&written, Some(&path("films"))).expect("it is written");
+        assert_eq!(found, Some(path("films/top/a")));
+        assert!(all.check_places(&written, Some(&path("scans/new"))).is_err(), "of another mount");
+        assert!(all.check_places(&WrittenPart::of(&[]), None).is_err(), "there is no sync target");
+        let ours = Chosen::of(&manifest(&[".swarm/mount"]), &[".swarm".to_owned()]).expect("it is there");
+        let fault = ours.check_places(&written, None).expect_err("it is ours").to_string();
+        assert!(fault.contains("choose a folder"), "{fault}");
+        assert!(ours.check_places(&written, Some(&path("films"))).is_ok(), "only the one at the top is ours");
+    }
+}

@@ -148,7 +148,7 @@ mod tests {
             assert!(fault.contains(part), "{fault}");
         };
         check(b"hello", "paste the whole ticket");
-        check(&[0xff, 0x00, 0x13, 0x88], "give a .swarm file");
+        check(&[0xff, 0x13, 0x88, 0x99], "give a .swarm file");
         check(&vec![b' '; GIVEN_LEN_MAX + 1], "swarm fetch");
         let ticket = Ticket::new(ContentId::from_bytes([3; 32])).to_string();
         check(&ticket.as_bytes()[..ticket.len() - 2], "copy it again, whole");

@@ -69,15 +69,19 @@ pub(crate) async fn begin(
     act.over(async { Ok((StatusCode::CREATED, Json(app.asker.fetch(order).await?))) }).await
 }
 
-/// What was given, which came in time.
+/// What was given, which came in time, and whose sender may do now what it might before.
 pub(crate) struct GivenBytes(Bytes);
 
-impl<S: Send + Sync> axum::extract::FromRequest<S> for GivenBytes {
+impl axum::extract::FromRequest<Arc<App>> for GivenBytes {
     type Rejection = Problem;
 
-    async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, Problem> {
-        match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await {
-            Ok(Ok(bytes)) => Ok(Self(bytes)),
+    async fn from_request(request: axum::extract::Request, app: &Arc<App>) -> Result<Self, Problem> {
+        let caller = request.extensions().get::<Caller>().cloned();
+        match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, app)).await {
+            Ok(Ok(bytes)) => {
+                caller.map_or(Ok(()), |caller| caller.check_as_before(&app.files))?;
+                Ok(Self(bytes))
+            }
             Ok(Err(rejection)) => Err(refused(&rejection)),
             Err(_) => {
                 let message = "the ticket or manifest did not come in time: send it at once";

@@ -17,16 +17,17 @@ export class Problem extends Error {
 /** Set by the application: the CSRF token of the session, and what to do when the session has ended. */
 export const session = { csrf: "", ended: () => {} };
 
-/** @param {string} method @param {string} path @param {unknown} [body] @param {{quiet?: boolean}} [options] @returns {Promise<any>} */
+/** @param {string} method @param {string} path @param {unknown} [body] @param {{quiet?: boolean, bytes?: Blob | string}} [options] @returns {Promise<any>} */
 async function call(method, path, body, options = {}) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json" };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const sent = options.bytes ?? (body === undefined ? undefined : JSON.stringify(body));
+  if (sent !== undefined) headers["Content-Type"] = options.bytes === undefined ? "application/json" : "application/octet-stream";
   if (method !== "GET") headers["X-CSRF-Token"] = session.csrf;
   const url = path.startsWith("/") ? path : `${BASE}/${path}`;
   let answer;
   try {
-    answer = await fetch(url, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), credentials: "same-origin" });
+    answer = await fetch(url, { method, headers, body: sent, credentials: "same-origin" });
   } catch {
     throw new Problem(0, t("error.unreachable"), "interrupted");
   }
@@ -48,6 +49,8 @@ async function problem(answer) {
 
 export const get = (/** @type {string} */ path, /** @type {{quiet?: boolean}} */ options = {}) => call("GET", path, undefined, options);
 export const post = (/** @type {string} */ path, /** @type {unknown} */ body = {}, /** @type {{quiet?: boolean}} */ options = {}) => call("POST", path, body, options);
+/** Posts what is no JSON. */
+export const postBytes = (/** @type {string} */ path, /** @type {Blob | string} */ bytes) => call("POST", path, undefined, { bytes });
 export const patch = (/** @type {string} */ path, /** @type {unknown} */ body) => call("PATCH", path, body);
 export const remove = (/** @type {string} */ path) => call("DELETE", path);
 

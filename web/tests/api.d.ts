@@ -72,12 +72,16 @@ interface User { user: string; role: Role | null; libraries: Record<string, Role
 interface ProposedUser { name: string; role: Role; by: string }
 interface Settings { config: Record<string, any>; file: string; needs_restart: string[] }
 
-type TransferState = "fetching" | "opening" | "queued" | "failing" | "paused" | "cancelled";
+type TransferState = "fetching" | "opening" | "queued" | "failing" | "paused" | "cancelled" | "done";
 type SlowReason = { reason: "paused" | "cancelled" | "library_paused" | "choked" | "stalled" | "disk" | "one_peer" } | { reason: "queued"; ahead: number }
-  | { reason: "asked" | "nobody"; seconds: number } | { reason: "limited"; bytes_per_sec: number; of_library: boolean } | { reason: "failing"; detail: string };
+  | { reason: "asked" | "nobody"; seconds: number } | { reason: "limited"; bytes_per_sec: number; of_library: boolean } | { reason: "failing"; detail: string }
+  | { reason: "refused"; node: string };
 interface Transfer {
-  id: string; library: string; library_name: string; path: string; files: number; bytes: number; bytes_here: number; bytes_coming: number; chunks: number;
+  id: string; library: string; library_name: string; kind: "library" | "ticket"; path: string; files: number; renamed: number; bytes: number; bytes_here: number; bytes_coming: number; chunks: number;
   chunks_here: number; state: TransferState; priority: "low" | "normal" | "high"; rate: number; eta_seconds: number | null; why: SlowReason | null; peers: number;
+}
+interface FetchView {
+  id: string | null; content: string; name: string | null; bytes: number | null; files: number | null; listed: { path: string; bytes: number }[]; signers: string[]; sources: number;
 }
 interface TransferList { transfers: Transfer[]; further: number }
 interface TransferSource {

@@ -104,6 +104,8 @@ export function startMock(port = 0) {
     if (method === "PUT") return take(request, response, path, session);
     if (path[0] === "uploads") return inParts(request, response, url, path, session);
     if (path[0] === "qr") return response.writeHead(200, { "Content-Type": "image/svg+xml" }).end(picture(5));
+    if (path[0] === "fetches" && session.role !== "admin") return problem(response, 403, "your role may not do this");
+    if (path[0] === "fetches") return send(response, ...world.answer(method, path, url.searchParams, await textOf(request)));
     const body = method === "POST" || method === "PATCH" ? await json(request) : {};
     if (method !== "GET" && session.role !== "admin") return problem(response, 403, "your role may not do this");
     const [status, answer] = world.answer(method, path, url.searchParams, body);
@@ -213,9 +215,14 @@ export function startMock(port = 0) {
   }));
 }
 
-async function json(request) {
+async function textOf(request) {
   let text = "";
   for await (const chunk of request) text += chunk;
+  return text;
+}
+
+async function json(request) {
+  const text = await textOf(request);
   return text ? JSON.parse(text) : {};
 }
 

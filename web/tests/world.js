@@ -146,7 +146,8 @@ export function makeWorld(options = {}) {
     const library = libraries.find((each) => each.guid === id);
     if (area === "node") return [200, { node: SELF, name: options.ugly ? WORD : "anna-laptop", version: "0.1.0", address: `${SELF}@192.168.1.20:8000`, folder: "/home/anna/swarm", fingerprint: "7C:0E:51:9A:D2:33:4B:F0:81:6E:A9:1D:57:20:C4:BB:E8:3F:06:94:7A:D1:65:28:FC:12:9B:40:E7:5D:83:AF", uptime_seconds: 11_520 }];
     if (area === "status") return [200, status()];
-    if (area === "transfers") return isQuiet ? [200, { transfers: [], further: 0 }] : transfers(method, id, body);
+    if (area === "fetches") return transfers.fetches(query, body);
+    if (area === "transfers") return isQuiet ? [200, { transfers: [], further: 0 }] : transfers.answer(method, id, body);
     if (area === "libraries" && method === "POST" && !id) {
       libraries = [...libraries, { ...blank(body.name, body.name.toLowerCase()), mounts: body.dir ? [{ dir: body.dir, libpath: "/", sync: true }] : [] }];
       trees[body.name.toLowerCase()] = [];

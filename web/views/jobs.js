@@ -11,7 +11,7 @@ import { fileHash, filesHash, library, state, whoIs } from "../parts/state.js";
 
 const LOOK_MS = 1500;
 /** @type {Record<TransferState, string>} */
-const TONES = { fetching: "live", opening: "live", queued: "quiet", failing: "bad", paused: "quiet", cancelled: "quiet" };
+const TONES = { fetching: "live", opening: "live", queued: "quiet", failing: "bad", paused: "quiet", cancelled: "quiet", done: "good" };
 
 export class Jobs {
   constructor() {
@@ -75,9 +75,10 @@ export class Jobs {
       h("div.job-head", null,
         h("button.icon-button.job-open", { type: "button", "aria-expanded": String(isOpen), "aria-label": t("jobs.open", { name: label }), title: t("jobs.open", { name: label }), onClick: () => this.toggle(job) }, icon("chevron", isOpen ? "is-open" : "")),
         h("div.line-text", null,
-          h("strong", null, h("a", { href: job.path ? fileHash(job.library, job.path) : filesHash(job.library) }, titleOf(job))),
-          h("span.hint", null, name(job.library_name), " · ", t("jobs.bytes", { here: bytes(job.bytes_here), all: bytes(job.bytes) }), job.state === "fetching" && ` · ${rate(job.rate)}`,
+          h("strong", null, h("a", { href: job.path && (job.kind === "library" || job.state === "done") ? fileHash(job.library, job.path) : filesHash(job.library) }, titleOf(job))),
+          h("span.hint", null, job.kind === "ticket" && `${t("jobs.kind.ticket")} · `, name(job.library_name), " · ", t("jobs.bytes", { here: bytes(job.bytes_here), all: bytes(job.bytes) }), job.state === "fetching" && ` · ${rate(job.rate)}`,
             job.eta_seconds !== null && ` · ${t("library.eta", { time: duration(job.eta_seconds) })}`),
+          job.renamed > 0 && h("span.hint.job-why", null, t("jobs.renamed", { n: job.renamed })),
           job.why && h("span.hint.job-why", null, whyText(job.why))),
         h("div.job-share", null, bar(share, { label, tone: TONES[job.state] === "live" ? "" : TONES[job.state] }), h("span.num", null, percent(job.bytes > 0 ? String((job.bytes_here / job.bytes) * 100) : ""))),
         h("span.pill", { class: TONES[shown] }, h("i.dot"), t(`jobs.state.${shown}`)),
@@ -88,9 +89,12 @@ export class Jobs {
   /** @param {Transfer} job @param {string} label */
   actions(job, label) {
     const isHeld = job.state === "cancelled" || (job.state === "paused" && job.why?.reason !== "library_paused");
-    const may = need("library.manage", job.library);
+    const may = need(rightOf(job), job.library);
+    if (job.kind === "ticket" && job.state === "done") {
+      return h("div.actions", null, h("button.icon-button", { type: "button", "aria-label": t("jobs.clear", { name: label }), title: t("jobs.clear", { name: label }), onClick: () => this.steer(job, { action: "cancel" }), ...may }, icon("close")));
+    }
     return h("div.actions", null,
-      isHeld
+      isHeld || (job.kind === "ticket" && job.state === "failing")
         ? h("button.icon-button", { type: "button", "aria-label": t("jobs.resume", { name: label }), title: t("library.resume"), onClick: () => this.steer(job, { action: "resume" }), ...may }, icon("play"))
         : h("button.icon-button", { type: "button", "aria-label": t("jobs.pause", { name: label }), title: t("library.pause"), onClick: () => this.steer(job, { action: "pause" }), ...may }, icon("pause")),
       job.state !== "cancelled" && h("button.icon-button", { type: "button", "aria-label": t("jobs.cancel", { name: label }), title: t("action.cancel"), onClick: () => this.cancel(job), ...may }, icon("close")));
@@ -103,7 +107,7 @@ export class Jobs {
       h("div.field.job-priority", null,
         h("label", { for: `priority-${job.id}` }, t("jobs.priority")),
         h("select", {
-          id: `priority-${job.id}`, value: job.priority, ...need("library.manage", job.library),
+          id: `priority-${job.id}`, value: job.priority, ...need(rightOf(job), job.library),
           onChange: (/** @type {Event} */ event) => this.steer(job, { priority: /** @type {HTMLSelectElement} */ (event.target).value }),
         }, ["high", "normal", "low"].map((each) => h("option", { value: each }, t(`jobs.priority.${each}`))))),
       detail && detail.here.length > 0
@@ -144,9 +148,10 @@ export class Jobs {
 
   /** @param {Transfer} job */
   async cancel(job) {
+    const isTicket = job.kind === "ticket";
     const done = await confirm({
-      title: t("jobs.cancel.title", { name: title(job) }), text: t("jobs.cancel.text", { library: plainName(library(job.library)?.name ?? job.library_name) }),
-      undo: t("jobs.cancel.undo"), action: t("jobs.cancel.action"), work: () => post(at(job.id), { action: "cancel" }),
+      title: t("jobs.cancel.title", { name: title(job) }), text: isTicket ? t("jobs.cancel.ticket") : t("jobs.cancel.text", { library: plainName(library(job.library)?.name ?? job.library_name) }),
+      undo: t(isTicket ? "jobs.cancel.ticket.undo" : "jobs.cancel.undo"), action: t("jobs.cancel.action"), work: () => post(at(job.id), { action: "cancel" }),
     });
     if (done) await this.look();
   }
@@ -157,15 +162,20 @@ function at(id) {
   return `transfers/${encodeURIComponent(id)}`;
 }
 
+/** Who may add a ticket may steer its fetch. @param {Transfer} job @returns {Permission} */
+function rightOf(job) {
+  return job.kind === "ticket" ? "library.write" : "library.manage";
+}
+
 /** @param {Transfer} job */
 function titleOf(job) {
-  if (!job.path) return t("jobs.files", { n: job.files });
+  if (!job.path) return job.kind === "ticket" ? t("jobs.ticket") : t("jobs.files", { n: job.files });
   return [name(job.path.slice(job.path.lastIndexOf("/") + 1)), job.files > 1 && ` ${t("jobs.more", { n: job.files - 1 })}`];
 }
 
 /** The same for attributes. @param {Transfer} job */
 function title(job) {
-  if (!job.path) return t("jobs.files", { n: job.files });
+  if (!job.path) return job.kind === "ticket" ? t("jobs.ticket") : t("jobs.files", { n: job.files });
   return plainName(job.path.slice(job.path.lastIndexOf("/") + 1)) + (job.files > 1 ? ` ${t("jobs.more", { n: job.files - 1 })}` : "");
 }
 
@@ -196,6 +206,7 @@ function whyText(why) {
     case "asked":
     case "nobody": return t(`jobs.why.${why.reason}`, { time: duration(why.seconds) });
     case "limited": return t(why.of_library ? "jobs.why.limited_library" : "jobs.why.limited", { rate: rate(why.bytes_per_sec) });
+    case "refused": return [t("jobs.why.refused"), " ", who(why.node)];
     case "failing": return [t("jobs.why.failing"), why.detail && " ", why.detail && name(why.detail)];
     default: return t(`jobs.why.${why.reason}`);
   }

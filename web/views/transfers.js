@@ -1,10 +1,12 @@
 //! What moves now: each file that comes, libraries that are not whole, peers that are behind, and the rate of each peer.
 
+import { notice } from "../parts/dialog.js";
 import { h, icon } from "../parts/dom.js";
 import { bytes, duration, name, percent, plainName, rate } from "../parts/format.js";
 import { t, tx } from "../parts/i18n.js";
 import { bar, empty, pageHead, skeleton } from "../parts/pieces.js";
 import { filesHash, peerRates, state } from "../parts/state.js";
+import { addFetch, givenIn, needTarget, targets } from "./fetches.js";
 import { Jobs } from "./jobs.js";
 
 const GOING_SHOWN = 20;
@@ -12,19 +14,59 @@ const GOING_SHOWN = 20;
 /** @returns {import("../app.js").View} */
 export function open() {
   const jobs = new Jobs();
+  const drop = { isOver: false };
+  const add = (/** @type {File | string | null} */ given) => {
+    if (targets().length > 0 && !document.querySelector("dialog[open]")) void addFetch(given, () => void jobs.look());
+  };
+  const onPaste = (/** @type {ClipboardEvent} */ event) => {
+    const isField = event.target instanceof Element && event.target.closest("input, textarea, select");
+    const given = isField ? null : givenIn(event.clipboardData);
+    if (given !== null) add(given);
+  };
+  document.addEventListener("paste", onPaste);
   return {
-    draw: () => (state.status ? page(state.status, jobs) : [pageHead({ title: t("nav.transfers") }), skeleton(3, "tall")]),
-    close: () => jobs.close(),
+    draw: () => (state.status
+      ? h("div.drop-place", { key: "drop", ...dropHandlers(drop, add) }, page(state.status, jobs, () => add(null)), drop.isOver && h("div.drop-veil", null, icon("down"), h("p", null, needTarget().title ?? t("fetch.drop"))))
+      : [pageHead({ title: t("nav.transfers") }), skeleton(3, "tall")]),
+    close: () => {
+      document.removeEventListener("paste", onPaste);
+      jobs.close();
+    },
   };
 }
 
-/** @param {Status} status @param {Jobs} jobs */
-function page(status, jobs) {
+/** @param {{isOver: boolean}} drop @param {(given: File | string) => void} add */
+function dropHandlers(drop, add) {
+  const over = (/** @type {boolean} */ isOver) => (/** @type {DragEvent} */ event) => {
+    const types = event.dataTransfer?.types ?? [];
+    if (!types.includes("Files") && !types.includes("text/plain")) return;
+    event.preventDefault();
+    if (drop.isOver === isOver) return;
+    if (!isOver && event.relatedTarget instanceof Node && /** @type {Element} */ (event.currentTarget).contains(event.relatedTarget)) return;
+    drop.isOver = isOver;
+    state.redraw();
+  };
+  return {
+    onDragenter: over(true), onDragover: over(true), onDragleave: over(false),
+    onDrop: (/** @type {DragEvent} */ event) => {
+      event.preventDefault();
+      drop.isOver = false;
+      const given = givenIn(event.dataTransfer);
+      if (given !== null) add(given);
+      else notice(t("fetch.no_ticket"), { kind: "bad" });
+      state.redraw();
+    },
+  };
+}
+
+/** @param {Status} status @param {Jobs} jobs @param {() => void} add */
+function page(status, jobs, add) {
   const coming = status.libraries.filter((library) => library.files_here < library.files && !isStill(library));
   const going = status.peers.filter((peer) => peer.connected).flatMap((peer) => peer.libraries.filter((each) => isBehind(each, status)).map((each) => ({ peer, each })));
   const linked = status.peers.filter((peer) => peer.connected);
   return [
-    pageHead({ title: t("nav.transfers"), text: t("transfers.text", { down: rate(status.rate_down), up: rate(status.rate_up) }) }),
+    pageHead({ title: t("nav.transfers"), text: t("transfers.text", { down: rate(status.rate_down), up: rate(status.rate_up) }),
+      actions: status.libraries.length > 0 && h("button.button", { type: "button", onClick: add, ...needTarget() }, icon("plus"), t("fetch.open")) }),
     jobs.draw(),
     coming.length + going.length + jobs.count === 0 && (status.libraries.length > 0 ? empty({ icon: "check", title: t("transfers.none.title"), text: t("transfers.none.text") })
       : empty({ icon: "transfers", title: t("transfers.none.title"), text: t("transfers.none.no_library"), action: h("a.button", { href: "#/" }, t("nav.overview")) })),

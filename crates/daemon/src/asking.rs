@@ -5,6 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::library::{LibraryFiles, Past, PastFile};
 use crate::protocol::{Reply, Request};
+use crate::transfers::{FetchOrder, FetchRefusal, FetchView};
 use swarm_core::base::Category;
 use swarm_sync::TreePath;
 
@@ -14,6 +15,8 @@ pub(crate) enum Call {
     Request { request: Request, reply: oneshot::Sender<Reply> },
     /// The files of a library, by its name or GUID.
     Files { library: String, reply: oneshot::Sender<Result<LibraryFiles, Reply>> },
+    /// A ticket or a manifest is fetched.
+    Fetch { order: FetchOrder, reply: oneshot::Sender<Result<FetchView, FetchRefusal>> },
     /// What a path of a library had, opened.
     Past {
         library: String,
@@ -52,6 +55,17 @@ impl Asker {
         let is_sent = self.calls.send(call).await.is_ok();
         let answer = if is_sent { answered.await.ok() } else { None };
         answer.unwrap_or_else(|| Err(stopping()))
+    }
+
+    /// Fetches a ticket or a manifest into a library, or says what that would be.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn fetch(&self, order: FetchOrder) -> Result<FetchView, FetchRefusal> {
+        let (reply, answered) = oneshot::channel();
+        let is_sent = self.calls.send(Call::Fetch { order, reply }).await.is_ok();
+        let answer = if is_sent { answered.await.ok() } else { None };
+        answer.unwrap_or_else(|| Err(FetchRefusal::Failed(stopping())))
     }
 
     /// What a path of a library had, for reading: a kept version, or a side of a conflict. `None` if the bytes are on their way here.

@@ -61,5 +61,6 @@ pub use status::{
 pub use swarm_index::ProposalEnd;
 pub use swarm_link::own_addresses;
 pub use transfers::{
-    Action, Priority, SlowReason, TransferDetail, TransferList, TransferPeer, TransferState, TransferView,
+    Action, FetchOrder, FetchRefusal, FetchView, GivenFile, Priority, SlowReason, TransferDetail,
+    TransferKind, TransferList, TransferPeer, TransferState, TransferView,
 };

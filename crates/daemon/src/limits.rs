@@ -125,6 +125,20 @@ pub const TRANSFERS_LISTED_MAX: usize = 256;
 pub const MAP_CELLS_MAX: u32 = 256;
 /// Peers on the map of a transfer; the others are counted.
 pub const MAP_PEERS_MAX: usize = 32;
+/// Fetches of tickets that are remembered, also those that are done; the oldest of the done ones give way.
+pub(crate) const TICKETS_MAX: usize = 64;
+/// Of these, those that are fetched at once.
+pub(crate) const TICKETS_AT_ONCE: usize = 4;
+/// Bytes of a ticket or manifest that is given: as a manifest, it names a quarter of a million chunks.
+pub const GIVEN_LEN_MAX: usize = 8 << 20;
+/// Bytes of one content that is fetched by a ticket.
+pub(crate) const TICKET_CONTENT_LEN_MAX: u64 = 16 << 40;
+/// Names of files that are chosen of such a content.
+pub(crate) const TICKET_CHOSEN_MAX: usize = 4096;
+/// Names that are tried for a file where another one stands.
+pub(crate) const TICKET_NAMES_TRIED_MAX: u32 = 1000;
+/// Files of such a content that are listed before it is fetched.
+pub const GIVEN_FILES_LISTED_MAX: usize = 100;
 
 const _: () = assert!(COMPARED_AT_ONCE < COMPARISONS_WAITING_MAX);
 const _: () = assert!(NAME_BACKOFF_MAX.as_secs() < BACKOFF_MAX.as_secs());

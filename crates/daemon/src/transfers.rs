@@ -1,8 +1,13 @@
-//! What is fetched now, as data: for the API, the page and scripts. A transfer is one long file of a library, or the short files of one commit
-//! together. Invariant: there is a limit on what one answer has; what is beyond it is counted. Absent here: what the engine does (`contents/jobs`).
+//! What is fetched now, as data: for the API, the page and scripts. A transfer is one long file of a library, the short files of one commit
+//! together, or a content that is fetched by a ticket. Invariant: there is a limit on what one answer has; what is beyond it is counted. Absent here: what the engine does (`contents/jobs`).
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use swarm_core::base::Category;
+use swarm_sync::TreePath;
 use utoipa::ToSchema;
+
+use crate::protocol::Reply;
 
 /// All transfers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -22,10 +27,14 @@ pub struct TransferView {
     pub library: String,
     /// What this node calls the library.
     pub library_name: String,
+    /// What it is a fetch of.
+    pub kind: TransferKind,
     /// Where the file goes in the library; of several files, the first one's. Empty if it is not known, as on a mirror.
     pub path: String,
-    /// How many files it is.
+    /// How many files it is; zero until that is known.
     pub files: u64,
+    /// Of a ticket that is done: files that took another name, as one stood there.
+    pub renamed: u64,
     /// Bytes to fetch and fetched.
     pub bytes: u64,
     /// Of these, verified on this disk.
@@ -85,6 +94,16 @@ pub struct TransferPeer {
     pub asked: Vec<u8>,
 }
 
+/// What a transfer is a fetch of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferKind {
+    /// Files that the library has.
+    Library,
+    /// A content that somebody gave by a ticket or a manifest; it comes into the library when it is whole.
+    Ticket,
+}
+
 /// How a transfer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -101,6 +120,8 @@ pub enum TransferState {
     Paused,
     /// Somebody cancelled it: the file is not fetched to this disk until it is resumed.
     Cancelled,
+    /// Of a ticket alone: its files stand in the library. Cancelling it takes it off the list.
+    Done,
 }
 
 /// Its turn among the transfers of a library.
@@ -124,7 +145,7 @@ pub enum Action {
     Pause,
     /// Fetch it again.
     Resume,
-    /// Do not fetch the file to this disk. The library keeps it, and so do the peers; resume fetches it after all.
+    /// Do not fetch the file to this disk. The library keeps it, and so do the peers; resume fetches it after all. Of a ticket: forget it, with what came.
     Cancel,
 }
 
@@ -153,6 +174,11 @@ pub enum SlowReason {
         /// For how long nothing came.
         seconds: u64,
     },
+    /// A peer has it and refuses this node.
+    Refused {
+        /// Its key.
+        node: String,
+    },
     /// Each peer that has it lets this node wait: they serve others.
     Choked,
     /// Each peer that is asked sent nothing for too long.
@@ -173,6 +199,66 @@ pub enum SlowReason {
         /// For people.
         detail: String,
     },
+}
+
+/// A ticket or a manifest, and where its files are to go.
+#[derive(Clone, Debug)]
+pub struct FetchOrder {
+    /// The name or GUID of the library.
+    pub library: String,
+    /// The folder in it; nothing for the top.
+    pub folder: Option<TreePath>,
+    /// A text with a ticket, or the bytes of a manifest.
+    pub given: Bytes,
+    /// Paths of files and folders of the content that are wanted; none for all.
+    pub files: Vec<String>,
+    /// Only say what that would be.
+    pub is_rehearsal: bool,
+}
+
+/// Why a ticket is not fetched.
+#[derive(Clone, Debug)]
+pub enum FetchRefusal {
+    /// As other requests are refused.
+    Failed(Reply),
+    /// The disk has no room for it.
+    NoRoom,
+}
+
+impl FetchRefusal {
+    pub(crate) fn of(category: Category, message: impl Into<String>) -> Self {
+        Self::Failed(Reply::failed(category, message))
+    }
+}
+
+/// What is fetched by a ticket. What only a manifest tells is not known of a ticket: peers send it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FetchView {
+    /// The id of the transfer; nothing if it was only asked what that would be.
+    pub id: Option<String>,
+    /// The id of the content.
+    pub content: String,
+    /// A name for people.
+    pub name: Option<String>,
+    /// Bytes of the files that are wanted.
+    pub bytes: Option<u64>,
+    /// How many these are.
+    pub files: Option<u64>,
+    /// The first of these; 100 at most.
+    pub listed: Vec<GivenFile>,
+    /// Keys of publishers that signed the content.
+    pub signers: Vec<String>,
+    /// Nodes that it names as sources.
+    pub sources: u64,
+}
+
+/// A file of a content that is to be fetched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GivenFile {
+    /// Its path in the content.
+    pub path: String,
+    /// How long it is.
+    pub bytes: u64,
 }
 
 /// The id of a transfer: the GUID of its library, and the part of it.

@@ -81,8 +81,8 @@ pub use places::{Places, ServedFolder, StandsAt};
 pub use portable::{UnusableNames, WindowsNames};
 pub use replica::{
     Digest, Digests, FetchedSource, FolderOptions, FolderReplica, FolderTurn, FolderWatcher, Hint, Hints,
-    Ignore, KeptVersion, NewFile, PartFound, PartialFile, PutError, Replaces, RootIdentity, WatchError,
-    WatcherGone, digest_of_source, fetched_source,
+    Ignore, KeptVersion, Landing, NewFile, PartFound, PartialFile, PutError, Replaces, RootIdentity,
+    WatchError, WatcherGone, digest_of_source, fetched_source,
 };
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};

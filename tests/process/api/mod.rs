@@ -7,6 +7,7 @@ mod details;
 mod ending;
 mod endpoints;
 mod events;
+mod fetches;
 mod files;
 mod https;
 mod keeping;

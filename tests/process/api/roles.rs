@@ -61,6 +61,8 @@ POST   /api/v1/libraries/GUID/resolve                    {"path":"a.txt","choice
 GET    /api/v1/transfers                                 -                                       403 200 200 200 200 401
 GET    /api/v1/transfers/GUID.f00                        -                                       403 404 404 404 404 401
 POST   /api/v1/transfers/GUID.f00                        {"action":"pause"}                      403 403 403 404 404 401
+POST   /api/v1/transfers/GUID.t00                        {"action":"pause"}                      403 403 404 404 404 401
+POST   /api/v1/fetches?library=GUID                      {"no":"ticket"}                         403 403 400 400 404 401
 GET    /api/v1/approvals                                 -                                       200 200 200 200 200 401
 POST   /api/v1/approvals/0123456789                      {"verdict":"yes"}                       404 404 404 404 404 401
 POST   /api/v1/libraries/GUID/approve-here               -                                       403 403 204 204 404 401

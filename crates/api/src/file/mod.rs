@@ -38,7 +38,7 @@ pub(crate) use resumable::{
     __path_append_to_upload, __path_begin_upload, __path_cancel_upload, __path_upload_state, __path_uploads,
     append_to_upload, begin_upload, cancel_upload, upload_state, uploads,
 };
-pub(crate) use upload::{__path_put, put};
+pub(crate) use upload::{__path_put, no_room, put};
 pub(crate) use zipping::{__path_zip, zip};
 
 /// How a file is given.

@@ -148,7 +148,7 @@ impl Room {
     }
 }
 
-pub(super) fn no_room() -> Problem {
+pub(crate) fn no_room() -> Problem {
     let message = "the disk of this machine has no room for it, beside what is to stay free: remove files, or lower minFree";
     Problem::new(StatusCode::INSUFFICIENT_STORAGE, message).code(Code::NoRoom)
 }

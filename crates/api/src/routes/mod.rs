@@ -5,6 +5,7 @@ mod approvals;
 mod browsing;
 mod conflicts;
 mod described;
+mod fetches;
 mod following;
 mod libraries;
 mod links;
@@ -28,6 +29,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::{Json, Router};
+use swarm_daemon::limits::GIVEN_LEN_MAX;
 use swarm_daemon::{Answer as LibraryAnswer, LibraryStatus, Reply, Status};
 use tower_http::compression::CompressionLayer;
 use utoipa::OpenApi as _;
@@ -150,6 +152,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(users::proposed))
         .routes(routes!(users::decide))
         .merge(long())
+        .merge(given())
 }
 
 /// What takes lists, and of proven users alone: it proves one before it reads a body.
@@ -163,6 +166,11 @@ fn long() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(users::change, users::remove))
         .routes(routes!(settings::show, settings::change))
         .layer(DefaultBodyLimit::max(LONG_BODY_LEN_MAX))
+}
+
+/// What takes manifests; it proves a user before it reads a body, too.
+fn given() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(fetches::begin)).layer(DefaultBodyLimit::max(GIVEN_LEN_MAX))
 }
 
 /// The document of the API: OpenAPI 3.1.

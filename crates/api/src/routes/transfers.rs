@@ -74,7 +74,7 @@ pub(crate) struct Steering {
 /// Steer a transfer
 ///
 /// A pause holds until the transfer is resumed, also over a restart. A transfer that is cancelled is not fetched to this disk until it is resumed; the
-/// library keeps the file, and so do the peers.
+/// library keeps the file, and so do the peers. A fetch of a ticket that is cancelled is forgotten, with what came; an editor may steer it.
 #[utoipa::path(post, path = "/api/v1/transfers/{id}", tag = "transfers", params(("id" = String, Path, description = "As the list has it")), request_body = Steering, responses((status = 204, description = "It is so"), (status = "default", description = "A problem", body = Problem)))]
 pub(crate) async fn steer(
     State(app): State<Arc<App>>,
@@ -83,7 +83,10 @@ pub(crate) async fn steer(
     At(id): At<String>,
     Given(wanted): Given<Steering>,
 ) -> Answer<StatusCode> {
-    allowed_of(&app, &caller, &id, Permission::LibraryManage).await?;
+    // Who may add a ticket may take it away.
+    let is_ticket = id.split_once('.').is_some_and(|(_, part)| part.starts_with('t'));
+    let needed = if is_ticket { Permission::LibraryWrite } else { Permission::LibraryManage };
+    allowed_of(&app, &caller, &id, needed).await?;
     let Steering { action, priority } = wanted;
     let did = match (action, priority) {
         (Some(Action::Pause), _) => "pause transfer",

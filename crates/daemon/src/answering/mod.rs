@@ -1,6 +1,7 @@
 //! What commands ask of a daemon, answered: orders go to the worker of their library. Invariant: what takes long is done in a task of its own, and
 //! does not delay the loop. Absent here: how everything stands (`standing`).
 
+mod fetching;
 mod transferring;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ pub(crate) async fn answer(desk: &mut Desk, call: Call) {
             let _ = reply.send(files(desk, &library));
             return;
         }
+        Call::Fetch { order, reply } => return fetching::answer(desk, order, reply),
         Call::Past { library, path, past, reply } => return open_past(desk, (&library, path), past, reply),
     };
     let now = match request {

@@ -11,12 +11,12 @@ use swarm_library::LibraryKey;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::asking::stopping;
-use crate::contents::{Input, Job, Jobs, JobsQuery, SteerFault};
+use crate::contents::{Input, Job, Jobs, JobsQuery, Part, SteerFault};
 use crate::daemon::Desk;
 use crate::daemon::libraries::Running;
 use crate::protocol::{Reply, Request};
 use crate::transfers::{
-    SlowReason, TransferDetail, TransferPeer, TransferState, TransferView, id_of, parse_id,
+    SlowReason, TransferDetail, TransferKind, TransferPeer, TransferState, TransferView, id_of, parse_id,
 };
 
 /// A library, as an answer names it.
@@ -136,12 +136,19 @@ impl Ground {
         let (len, rate) = (job.len(), job.rate());
         let left_len = len.saturating_sub(job.map.here_len).saturating_sub(job.map.coming_len);
         let is_fetched = job.state == TransferState::Fetching;
+        let kind = match job.part {
+            Part::Ticket(_) => TransferKind::Ticket,
+            Part::File(_) | Part::Rest(_) => TransferKind::Library,
+        };
+        let path = path.map(|path| path.to_string()).or_else(|| job.path.clone());
         Some(TransferView {
+            kind,
             id: id_of(guid, &job.part),
             library: guid.clone(),
             library_name: name.clone(),
-            path: path.map(|path| path.to_string()).unwrap_or_default(),
+            path: path.unwrap_or_default(),
             files: job.files,
+            renamed: job.renamed,
             bytes: len,
             bytes_here: job.map.here_len,
             bytes_coming: job.map.coming_len,

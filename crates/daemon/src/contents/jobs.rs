@@ -42,17 +42,21 @@ pub(crate) struct Jobs {
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
     pub(crate) library: LibraryKey,
-    content: ContentId,
+    pub(super) content: ContentId,
     pub(crate) part: Part,
     pub(crate) files: u64,
     /// The first file of it, for its path.
     pub(crate) first: Option<ContentHash>,
+    /// The same of a ticket's: where it goes, or stands.
+    pub(crate) path: Option<String>,
+    /// Files of a ticket that took another name.
+    pub(crate) renamed: u64,
     /// Bytes, as far as it is known without the content.
-    len: u64,
+    pub(super) len: u64,
     pub(crate) priority: Priority,
     pub(crate) state: TransferState,
     /// Transfers of other contents that have their turn before.
-    ahead: u64,
+    pub(super) ahead: u64,
     pub(crate) why: Option<SlowReason>,
     /// Figures, and cells if they were asked for.
     pub(crate) map: ChunkMap,
@@ -99,6 +103,7 @@ impl Contents {
 
     async fn jobs(&self, query: &JobsQuery) -> Jobs {
         let mut jobs = self.outline();
+        jobs.extend(self.ticket_jobs());
         let mut parts: BTreeMap<ContentId, usize> = BTreeMap::new();
         for job in &jobs {
             *parts.entry(job.content).or_default() += 1;
@@ -112,10 +117,15 @@ impl Contents {
         let cells_max = if *query == JobsQuery::All { 0 } else { MAP_CELLS_MAX };
         let maps = self.maps(&jobs, cells_max).await;
         for (job, map) in jobs.iter_mut().zip(maps) {
-            job.map = map.unwrap_or_default();
+            if let Some(map) = map {
+                job.map = map;
+            }
         }
         // What is whole is on its way to its place.
-        jobs.retain(|job| job.map.chunk_count == 0 || job.map.here_count < job.map.chunk_count);
+        let is_ticket = |job: &Job| matches!(job.part, Part::Ticket(_));
+        jobs.retain(|job| {
+            is_ticket(job) || job.map.chunk_count == 0 || job.map.here_count < job.map.chunk_count
+        });
         let mut further: BTreeMap<LibraryKey, u64> = BTreeMap::new();
         for job in jobs.iter().skip(TRANSFERS_LISTED_MAX) {
             *further.entry(job.library).or_default() += 1;
@@ -125,7 +135,8 @@ impl Contents {
         for job in &mut jobs {
             let is_alone = parts.get(&job.content) == Some(&1);
             job.rates = apportioned(&job.map, &self.flow.rates(&job.content), is_alone);
-            job.why = self.why(job, known(&contents, &job.content));
+            let known = known(&contents, &job.content);
+            job.why = if is_ticket(job) { self.why_ticket(job, known) } else { self.why(job, known) };
         }
         Jobs { jobs, further }
     }
@@ -137,6 +148,9 @@ impl Contents {
         part: Part,
         said: (Option<Action>, Option<Priority>),
     ) -> Result<(), SteerFault> {
+        if let Part::Ticket(content) = part {
+            return self.steer_ticket((library, content), said).await;
+        }
         let concerned: BTreeSet<ContentId> = self
             .outline()
             .into_iter()
@@ -257,11 +271,11 @@ impl Contents {
     }
 
     /// Opens what is paused, as after a restart, so that it is known and served what came of it.
-    pub(super) fn open_resting(&mut self, library: LibraryKey, content: ContentId) {
+    pub(super) async fn open_resting(&mut self, library: LibraryKey, content: ContentId) {
         let is_known = self.joined.contains_key(&content);
         let is_needless = self.is_paused(&library) || self.is_given_up(&library, &content);
         if !is_known && !is_needless && self.resting().len() < JOINED_MAX {
-            self.begin(library, content, true, Vec::new());
+            self.begin(library, content, true, Vec::new()).await;
         }
     }
 
@@ -395,7 +409,7 @@ impl Contents {
         let fetched = fetched.map(|(content, joined)| (joined.library, *content));
         let held = self.steers.held().filter_map(|(library, part, _)| match part {
             Part::Rest(content) => Some((library, content)),
-            Part::File(_) => None,
+            Part::File(_) | Part::Ticket(_) => None,
         });
         for (library, content) in fetched.chain(self.waiting.iter().copied()).chain(held) {
             let is_mirror = self.libraries.get(&library).is_some_and(|handle| *handle.is_mirror.borrow());
@@ -429,6 +443,8 @@ impl Contents {
             part,
             files: 0,
             first: None,
+            path: None,
+            renamed: 0,
             len: 0,
             priority: steer.priority,
             state,
@@ -453,6 +469,9 @@ impl Contents {
 
     /// The chunks of each part of the content that a job is of.
     fn chunks_by_part(&self, job: &Job) -> BTreeMap<Part, Vec<Range<u32>>> {
+        if let Part::Ticket(content) = job.part {
+            return BTreeMap::from([(job.part, self.tickets.runs(&content))]);
+        }
         let joined = self.joined.get(&job.content).filter(|joined| joined.is_fetching);
         let Some(store) = joined.and_then(|joined| joined.store.as_ref()) else { return BTreeMap::new() };
         let store: &Arc<GatheredStore> = store;
@@ -480,7 +499,8 @@ impl Contents {
             TransferState::Opening
             | TransferState::Fetching
             | TransferState::Queued
-            | TransferState::Failing => {}
+            | TransferState::Failing
+            | TransferState::Done => {}
         }
         let ahead = self.waiting.iter().position(|(_, waiting)| *waiting == job.content);
         match self.supply_of(&job.content, ahead, known) {

@@ -18,6 +18,7 @@ mod opening;
 mod reporting;
 mod steering;
 mod supply;
+mod tickets;
 mod turns;
 
 pub(crate) use jobs::{Job, Jobs, JobsQuery, SteerFault};
@@ -25,6 +26,7 @@ pub(crate) use opening::{check_free, check_is_inside};
 pub(crate) use steering::{Part, Steers};
 pub(crate) use supply::Lacking;
 pub use supply::Supply;
+pub(crate) use tickets::{Chosen, Given, NewTicket, OpeningFault, Record, TicketFault, Tickets};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -32,7 +34,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use swarm_core::base::{ContentId, NodeId};
-use swarm_core::manifest::{Manifest, Source};
+use swarm_core::manifest::{Manifest, SigningKey, Source};
 use swarm_daemon_files::Limits;
 use swarm_engine::{Event, Join, Kept, Order, Purpose, ShareId};
 use swarm_library::LibraryKey;
@@ -56,6 +58,7 @@ use handed::Handed;
 use joined::Joined;
 use opening::{Assigned, Opened, Served, Used};
 use supply::Sought;
+use tickets::TicketDone;
 use turns::Retry;
 
 /// What the contents are told.
@@ -89,8 +92,10 @@ pub(crate) enum Input {
         priority: Option<Priority>,
         reply: oneshot::Sender<Result<(), SteerFault>>,
     },
-    /// The libraries there are.
-    Libraries(BTreeMap<LibraryKey, LibraryHandle>),
+    /// A content is fetched by a ticket.
+    Ticket(Box<NewTicket>),
+    /// The libraries that work, and all there are.
+    Libraries(BTreeMap<LibraryKey, LibraryHandle>, BTreeSet<LibraryKey>),
 }
 
 /// What the contents ask of the exchange.
@@ -133,6 +138,10 @@ pub(crate) struct Contents {
     /// What no linked peer has, by library, as it was seen last.
     lacking: watch::Sender<BTreeMap<LibraryKey, Lacking>>,
     looked_at: Instant,
+    /// Contents that are fetched by tickets.
+    tickets: Tickets,
+    /// Opens keys of sealed contents that are for this node.
+    me: Arc<SigningKey>,
     /// Fetches that came to nothing, and are tried again.
     retries: BTreeMap<ContentId, Retry>,
     exchange: mpsc::Sender<exchange::Input>,
@@ -157,6 +166,8 @@ enum Done {
     Over,
     Served(ContentId, u64, Option<Served>),
     Opened(ContentId, u64, Result<(Box<Opened>, Kept), String>),
+    /// Of a content that is fetched by a ticket.
+    Ticket(ContentId, u64, TicketDone),
 }
 
 impl Contents {
@@ -164,7 +175,7 @@ impl Contents {
         node: Node,
         exchange: mpsc::Sender<exchange::Input>,
         fetches: watch::Sender<origins::Fetches>,
-        steers: Steers,
+        (steers, tickets, me): (Steers, Tickets, SigningKey),
     ) -> Self {
         Self {
             node,
@@ -184,6 +195,8 @@ impl Contents {
             sought: BTreeMap::new(),
             lacking: watch::channel(BTreeMap::new()).0,
             looked_at: clock::moment(),
+            tickets,
+            me: Arc::new(me),
             retries: BTreeMap::new(),
             exchange,
             fetches,
@@ -246,7 +259,11 @@ impl Contents {
             Input::Steer { library, part, action, priority, reply } => {
                 let _ = reply.send(self.steer(library, part, (action, priority)).await);
             }
-            Input::Libraries(libraries) => self.on_libraries(libraries).await,
+            Input::Ticket(new) => self.on_new_ticket(*new),
+            Input::Libraries(libraries, known) => {
+                self.forget_tickets(&known).await;
+                self.on_libraries(libraries).await;
+            }
         }
     }
 
@@ -278,12 +295,15 @@ impl Contents {
         for library in changed {
             self.follow_steers_of(library).await;
         }
+        self.clean_tickets();
+        self.start_tickets().await;
     }
 
     async fn on_done(&mut self, done: Done) {
         match done {
             Done::Over => {}
             Done::Assigned(library, assigned, taken) => self.on_assigned(library, assigned, taken).await,
+            Done::Ticket(content, joining, done) => self.on_ticket_done(content, joining, done).await,
             Done::Served(content, joining, served) => {
                 if let Some(library) = self.library_of(content, joining) {
                     self.on_served(library, content, served).await;
@@ -303,7 +323,9 @@ impl Contents {
     }
 
     /// Takes a content up, and has its manifest made.
-    fn begin(&mut self, library: LibraryKey, content: ContentId, is_fetching: bool, asking: Vec<u64>) {
+    async fn begin(&mut self, library: LibraryKey, content: ContentId, is_fetching: bool, asking: Vec<u64>) {
+        // A node has one store of a content: the library's.
+        self.let_ticket_wait(content).await;
         let Some(handle) = self.libraries.get(&library) else { return };
         let path = handle.index_path.clone();
         self.used.begin(content);
@@ -443,13 +465,17 @@ impl Contents {
             // What came of it is served, and stays.
             let is_held = self.is_resting(&library, &content) && !self.is_given_up(&library, &content);
             let is_begun = is_held && self.wanted.contains_key(&content) && self.resting().len() < JOINED_MAX;
-            self.begin(library, content, is_begun, vec![link]);
+            self.begin(library, content, is_begun, vec![link]).await;
         }
     }
 
     async fn on_event(&mut self, event: NodeEvent) {
         if content_of(&event).is_some_and(|content| self.leaving.contains_key(&content)) {
             return;
+        }
+        if let Some(content) = tickets::content_of(&event).filter(|content| self.tickets.has_joined(content))
+        {
+            return self.on_ticket_event(content, event).await;
         }
         match event {
             NodeEvent::Engine(Event::Left { content }) => self.on_left(content),
@@ -515,6 +541,7 @@ impl Contents {
         self.drop_given_up().await;
         self.leave_idle().await;
         self.leave_surplus().await;
+        self.start_tickets().await;
     }
 
     /// Contents that are here for others alone.

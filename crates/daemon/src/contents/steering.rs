@@ -21,6 +21,8 @@ pub(crate) enum Part {
     File(ContentHash),
     /// The files of a content that are none of these; all files of one that is fetched whole.
     Rest(ContentId),
+    /// A content that is fetched by a ticket.
+    Ticket(ContentId),
 }
 
 /// What was said of a part.
@@ -68,6 +70,9 @@ impl Part {
         if let Some(content) = text.strip_prefix(REST) {
             return content.parse().ok().map(Self::Rest);
         }
+        if let Some(content) = text.strip_prefix(TICKET) {
+            return content.parse().ok().map(Self::Ticket);
+        }
         ContentHash::from_hex(text.strip_prefix(FILE)?).map(Self::File)
     }
 }
@@ -77,6 +82,7 @@ impl std::fmt::Display for Part {
         match self {
             Self::File(file) => write!(f, "{FILE}{file}"),
             Self::Rest(content) => write!(f, "{REST}{content}"),
+            Self::Ticket(content) => write!(f, "{TICKET}{content}"),
         }
     }
 }
@@ -200,6 +206,7 @@ const NAME: &str = "transfers.json";
 /// The first letter of an id tells what it is of.
 const FILE: char = 'f';
 const REST: char = 'c';
+const TICKET: char = 't';
 
 #[cfg(test)]
 mod tests {
@@ -240,8 +247,9 @@ mod tests {
 
     #[test]
     fn ids_of_parts_are_read_as_they_are_written() {
+        let content = ContentId::from_bytes([0xcc; 32]);
         let parts =
-            [FILE_PART, Part::File(ContentHash([0xcc; 32])), Part::Rest(ContentId::from_bytes([0xcc; 32]))];
+            [FILE_PART, Part::File(ContentHash([0xcc; 32])), Part::Rest(content), Part::Ticket(content)];
         for part in parts {
             assert_eq!(Part::parse(&part.to_string()), Some(part));
         }

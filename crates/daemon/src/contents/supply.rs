@@ -65,7 +65,7 @@ pub(super) struct Sought {
 
 /// How a content stands with those who fetch.
 #[derive(Clone, Copy, Debug)]
-enum Turn {
+pub(super) enum Turn {
     /// It is fetched.
     Fetched,
     /// So many contents have their turn before.
@@ -76,7 +76,7 @@ enum Turn {
 
 impl Supply {
     /// What is known. `quiet` is for how long nothing came although peers were asked; nothing if they were not.
-    fn of(turn: Turn, bottleneck: Option<&Bottleneck>, quiet: Option<Duration>) -> Self {
+    pub(super) fn of(turn: Turn, bottleneck: Option<&Bottleneck>, quiet: Option<Duration>) -> Self {
         let is_late = quiet.is_some_and(|quiet| quiet >= PATIENCE);
         let seconds = quiet.unwrap_or_default().as_secs();
         match (turn, bottleneck) {
@@ -155,11 +155,13 @@ impl Contents {
         });
         self.sought = sought;
         let mut lacking: BTreeMap<LibraryKey, Lacking> = BTreeMap::new();
-        if self.sought.is_empty() && !self.joined.values().any(|joined| joined.is_fetching) {
+        let is_fetching = self.tickets.is_fetching() || self.joined.values().any(|joined| joined.is_fetching);
+        if self.sought.is_empty() && !is_fetching {
             self.flow.clear();
         } else {
             let contents = self.node.snapshot().await.engine.contents;
             self.note_what_came(&contents);
+            self.note_tickets(&contents);
             self.flow.note(clock::moment(), &contents);
             let waiting: BTreeSet<ContentId> = self.waiting.iter().map(|(_, content)| *content).collect();
             for (content, sought) in &self.sought {

@@ -32,7 +32,7 @@ impl Contents {
         let Some(handle) = self.libraries.get(&library) else { return };
         let steered = self.steers.held().filter_map(|(_, part, _)| match part {
             Part::Rest(content) => Some(content),
-            Part::File(_) => None,
+            Part::File(_) | Part::Ticket(_) => None,
         });
         let joined = self.wanted.keys().copied().chain(steered).collect();
         let path = handle.index_path.clone();
@@ -61,7 +61,7 @@ impl Contents {
             let is_fetching = self.joined.get(&content).is_some_and(|joined| joined.is_fetching);
             let waits = self.waiting.iter().any(|(_, waiting)| *waiting == content);
             if self.is_resting(&library, &content) {
-                self.open_resting(library, content);
+                self.open_resting(library, content).await;
             } else if !is_fetching && !waits && !is_retried {
                 self.waiting.push_back((library, content));
             }
@@ -147,7 +147,7 @@ impl Contents {
                 self.leave(content).await;
             }
             let asking = served.map(|served| served.asking).unwrap_or_default();
-            self.begin(library, content, true, asking);
+            self.begin(library, content, true, asking).await;
         }
     }
 

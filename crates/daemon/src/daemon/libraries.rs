@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::{Desk, LIBRARIES_FOLDER, STOP_TIMEOUT, limiting};
 use crate::clock;
-use crate::library::{self, Input, LibraryHandle, LibrarySettings};
+use crate::library::{self, Input, LibraryHandle, LibrarySettings, WrittenPart};
 use crate::sentence::Sentence;
 
 /// A library that runs, or does not start.
@@ -40,6 +40,7 @@ impl Desk {
                 let _ = handle.inputs.send(Input::Settings(Box::new(settings.clone()))).await;
                 handle.priority = settings.priority;
                 handle.is_paused = settings.is_paused;
+                handle.written = WrittenPart::of(&settings.mounts);
                 *known = settings;
             }
             handle.limits = limits;

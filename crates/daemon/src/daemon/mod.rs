@@ -162,7 +162,8 @@ impl Desk {
         let handles: BTreeMap<LibraryKey, LibraryHandle> = self.handles();
         let guids = self.libraries.values().map(|running| &running.settings().guid);
         self.meeting_places.send_replace(guids.map(LibraryKey::rendezvous).collect());
-        self.to_contents(contents::Input::Libraries(handles.clone())).await;
+        let known = self.libraries.keys().copied().collect();
+        self.to_contents(contents::Input::Libraries(handles.clone(), known)).await;
         self.to_exchange(exchange::Input::Access(Box::new(access))).await;
         self.to_exchange(exchange::Input::Libraries(handles)).await;
         self.set_origins();

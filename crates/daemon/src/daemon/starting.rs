@@ -20,7 +20,7 @@ use super::traffic::Traffic;
 use super::{Daemon, Desk, QUEUE, SPOOL_FOLDER, host_name};
 use crate::asking::Call;
 use crate::clock;
-use crate::contents::{Contents, Steers};
+use crate::contents::{Contents, Steers, Tickets};
 use crate::exchange::{self, Dialed, Exchange};
 use crate::library::Outbox;
 use crate::origins;
@@ -97,7 +97,8 @@ pub(super) fn start(daemon: Daemon) -> Started {
     tasks.spawn(origins_task.run(origins_settings));
     let (engine_events, engine_queue) = mpsc::channel(QUEUE);
     tasks.spawn(sort_events(node_events, engine_events, found));
-    let contents_task = Contents::new(node.clone(), exchange.clone(), fetches, Steers::read(&state));
+    let remembered = (Steers::read(&state), Tickets::read(&state), endpoint.signing_key());
+    let contents_task = Contents::new(node.clone(), exchange.clone(), fetches, remembered);
     let lacking = contents_task.lacking();
     tasks.spawn(contents_task.run(contents_queue, engine_queue));
     tasks.spawn(control.serve(asker.clone(), ending.clone(), tasks.clone()));

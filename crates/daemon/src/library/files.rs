@@ -10,13 +10,13 @@ use swarm_core::manifest::{ContentFile, Manifest, content_chunk_len_log2, librar
 use swarm_files::{GatheredStore, Places, Store as _, StoreError};
 use swarm_index::{IndexError, LibraryBook, Page, ViewEntry};
 use swarm_library::State;
-use swarm_mounts::{MountKind, MountSpec};
 use swarm_sync::{ContentHash, Kind, TreePath};
 
 use super::LibraryHandle;
 use super::ask::{EntryView, entry_view};
 use super::places::LibraryPlaces;
 use super::settings::LibrarySettings;
+use super::written::WrittenPart;
 
 /// The files of a library.
 #[derive(Clone)]
@@ -26,17 +26,7 @@ pub struct LibraryFiles {
     is_sealed: bool,
     index: PathBuf,
     places: Arc<LibraryPlaces>,
-    /// The sync target, and where it stands in the library.
-    target: Option<Target>,
-    /// Places of other mounts: what stands there is not written.
-    others: Vec<Option<TreePath>>,
-}
-
-#[derive(Clone)]
-struct Target {
-    dir: PathBuf,
-    libpath: Option<TreePath>,
-    min_free: u64,
+    written: WrittenPart,
 }
 
 /// A page of a listing.
@@ -125,21 +115,13 @@ impl LibraryFiles {
     pub(crate) fn new(settings: &LibrarySettings, handle: &LibraryHandle) -> Self {
         // A key that cannot be read counts as one that is there.
         let is_sealed = settings.is_sealed || !matches!(handle.keys.sealing(), Ok(None));
-        let is_target = |mount: &&MountSpec| mount.kind == MountKind::SyncTarget;
-        let target = settings.mounts.iter().find(is_target);
-        let others = settings.mounts.iter().filter(|mount| !is_target(mount));
         Self {
             name: settings.name.clone(),
             guid: settings.guid.to_string(),
             is_sealed,
             index: handle.index_path.clone(),
             places: Arc::clone(&handle.places),
-            target: target.map(|mount| Target {
-                dir: mount.dir.clone(),
-                libpath: mount.libpath.clone(),
-                min_free: mount.min_free,
-            }),
-            others: others.map(|mount| mount.libpath.clone()).collect(),
+            written: WrittenPart::of(&settings.mounts),
         }
     }
 
@@ -238,7 +220,7 @@ impl LibraryFiles {
 
     /// Bytes that stay free on the disk of the sync target.
     pub fn min_free(&self) -> u64 {
-        self.target.as_ref().map_or(0, |target| target.min_free)
+        self.written.min_free()
     }
 
     /// Where a new file of this path goes: the sync target, and the place below it.
@@ -246,22 +228,12 @@ impl LibraryFiles {
     /// # Errors
     /// If the library has no sync target here, or the path is of no part that is written.
     pub fn place_for(&self, path: &TreePath) -> Result<(PathBuf, TreePath), ReadError> {
-        let Target { dir, libpath, .. } = self.target.as_ref().ok_or(ReadError::NoTarget)?;
-        let is_below = |libpath: &Option<TreePath>| libpath.as_ref().is_none_or(|at| path.is_at_or_below(at));
-        let depth = |libpath: &Option<TreePath>| libpath.as_ref().map_or(0, |at| at.as_str().len() + 1);
-        // The longest libpath that fits owns the path.
-        let is_of_other = self.others.iter().any(|other| is_below(other) && depth(other) > depth(libpath));
-        if !is_below(libpath) || is_of_other {
-            return Err(ReadError::ReadOnly(path.to_string()));
-        }
-        let relative = path.as_str().get(depth(libpath)..).filter(|relative| !relative.is_empty());
-        let relative = relative.and_then(|relative| TreePath::new(relative).ok());
-        Ok((dir.clone(), relative.ok_or_else(|| ReadError::ReadOnly(path.to_string()))?))
+        self.written.place_for(path)
     }
 
     /// The folder on this disk into which files are put, if there is one.
     pub fn target(&self) -> Option<&std::path::Path> {
-        self.target.as_ref().map(|target| target.dir.as_path())
+        self.written.dir().ok()
     }
 
     /// A store of this one file.

@@ -30,6 +30,7 @@ mod view_side;
 mod watching;
 mod whiteouts;
 mod worker;
+mod written;
 
 pub use ask::{Answer, CommitView, EntryView, OwnHeld, PathView, ProposalView, VersionLine};
 pub use asked::{DeedsView, KeptView, TextsView};
@@ -52,3 +53,4 @@ pub(crate) use view_side::content_files;
 pub(crate) use worker::handle::{FetchedFolder, LibraryHandle, Start, start};
 pub(crate) use worker::input::Input;
 pub(crate) use worker::state::{LOOKING, LibraryState, PAUSED};
+pub(crate) use written::WrittenPart;

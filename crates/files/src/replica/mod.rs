@@ -29,6 +29,7 @@ mod stage;
 
 mod again;
 mod apply;
+mod landing;
 mod new_file;
 mod partial_file;
 mod put;
@@ -48,6 +49,7 @@ pub use digests::{Digest, Digests, digest_of_source};
 pub(crate) use fetched::packed_source;
 pub use fetched::{FetchedSource, fetched_source};
 pub use folder::{FolderOptions, FolderReplica, Ignore, RootIdentity};
+pub use landing::Landing;
 pub use new_file::{NewFile, PutError, Replaces};
 pub use partial_file::{PartFound, PartialFile};
 pub use turn::FolderTurn;

@@ -17,6 +17,7 @@ use super::Worker;
 use super::input::Input;
 use super::state::LibraryState;
 use crate::clock;
+use crate::library::WrittenPart;
 use crate::library::carrying::Carrying;
 use crate::library::error::LibraryError;
 use crate::library::keys::LibraryKeys;
@@ -44,6 +45,8 @@ pub(crate) struct LibraryHandle {
     pub(crate) stop: Arc<AtomicBool>,
     /// Where contents are fetched into; nothing while there is no sync target.
     pub(crate) fetched: watch::Receiver<Option<FetchedFolder>>,
+    /// Where new files go.
+    pub(crate) written: WrittenPart,
     pub(crate) keys: Arc<LibraryKeys>,
     /// Whether contents are fetched whole, whoever wants what of them.
     pub(crate) is_mirror: watch::Receiver<bool>,
@@ -104,6 +107,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, oneshot::Receiver<()
         places: Arc::clone(&session.places),
         stop: Arc::clone(&stop),
         fetched: fetched_watch,
+        written: WrittenPart::of(&session.settings.mounts),
         keys: Arc::clone(&session.signer.keys),
         is_mirror: mirror_watch,
     };

@@ -13,7 +13,7 @@ FUZZ_LEN_MAX ?= 1024
 FUZZ_FLAGS ?=
 FUZZ_TARGETS = $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
 
-.PHONY: test test-long install fmt clippy wasm unit net page-test api-test docs deny book reference worlds bench bench-compare bench-api bench-sync fuzz demo clean
+.PHONY: test test-long install fmt clippy wasm unit net page-test api-test docs deny book reference worlds bench bench-compare bench-api bench-library bench-sync fuzz demo clean
 
 # Building takes the most time here; of the tests, those in tests/process take five minutes, and those in tests/hostile two.
 test: fmt clippy wasm unit docs deny
@@ -99,6 +99,11 @@ bench-compare:
 bench-api:
 	benches/compare/install.sh
 	$(CARGO) bench --locked --bench compare -- api $(COMPARE)
+
+# Libraries of many small files beside an rsync daemon: time, memory, restart and rest.
+bench-library:
+	benches/compare/install.sh sync
+	$(CARGO) bench --locked --bench compare -- library $(COMPARE)
 
 # Folders kept the same, beside rsync, Unison and rclone. What is installed for it makes tests of deltas run on XFS and Btrfs, too.
 bench-sync:

@@ -17,6 +17,7 @@ mod cases;
 mod contenders;
 mod data;
 mod idle;
+mod library;
 mod measure;
 mod report;
 mod sync;
@@ -42,6 +43,9 @@ fn main() {
     }
     if args.first().is_some_and(|arg| arg == "api") {
         return api::run(&args[1..]);
+    }
+    if args.first().is_some_and(|arg| arg == "library") {
+        return library::run(&args[1..]);
     }
     if args.first().is_some_and(|arg| arg == "sync") {
         return sync::run(&args[1..]);

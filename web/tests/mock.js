@@ -26,10 +26,11 @@ export function startMock(port = 0) {
 
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, "http://mock");
-    if (url.pathname.startsWith("/mock/")) return control(url.pathname.slice(6), response);
-    if (flags.offline) return request.socket.destroy();
+    const isControl = url.pathname.startsWith("/mock/");
+    if (flags.offline && !isControl) return request.socket.destroy();
     try {
-      if (url.pathname.startsWith("/api/v1") || ["/login", "/logout"].includes(url.pathname)) await api(request, response, url);
+      if (isControl) control(url.pathname.slice(6), response);
+      else if (url.pathname.startsWith("/api/v1") || ["/login", "/logout"].includes(url.pathname)) await api(request, response, url);
       else if (url.pathname.startsWith("/file/")) bytesOf(request, response, url);
       else page(response, url.pathname);
     } catch (error) {

@@ -43,7 +43,7 @@ export function makeUgly(world) {
   Object.assign(proposals[0], { needed: 17, changes: 1_234_567, deletions: 1_234_567 });
   users.push(...Array.from({ length: 20 }, (_, index) => ({ user: `${NAMES[index % NAMES.length]}${index}`, role: [null, "viewer", "editor", "admin", "mirror"][index % 5], libraries: Object.fromEntries(libraries.slice(0, index % 6).map((each) => [each.guid, "editor"])) })));
   proposed.push({ name: WORD, role: "editor", by: bob.node }, { name: "x", role: "admin", by: "f".repeat(64) });
-  for (const job of transfers("GET", "")[1].transfers) Object.assign(job, { library_name: NAMES[job.chunks % 2], path: LONG_PATH });
+  for (const job of transfers.answer("GET", "")[1].transfers) Object.assign(job, { library_name: NAMES[job.chunks % 2], path: LONG_PATH });
   return {
     errors: Array.from({ length: 60 }, (_, index) => ({ guid: "scans", file: index % 3 ? LONG_PATH : "", issue: ["hash-mismatch", "refused", "not-synced", "fetch", "stopped", "equivocation", "a-new-word"][index % 7], detail: index % 2 ? TROUBLE : "x" })),
     file_errors: [`libraries.json, line 1204, column 88: ${TROUBLE}`, "users.json: not JSON"],

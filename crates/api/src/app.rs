@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
+use axum::http::StatusCode;
 use swarm_core::base::Category;
 use swarm_daemon::{Asker, Client, Gate, LibraryFiles, OpenFiles, Passwords, Reply, Request, Status};
 use swarm_daemon_files::{DaemonFolder, Reloaded, Role};
@@ -14,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::audit::Audit;
 use crate::auth::{COOKIE, First, LibraryName, Permission, SECURE_COOKIE, Sessions, Tokens, refused};
 use crate::clock;
+use crate::code::Code;
 use crate::events::Events;
 use crate::known::{Files, Known, KnownUser, PasswordChange, Revocations};
 use crate::limits::{STATUS_AGE, ZIPS_MAX, ZIPS_OF_ONE_MAX};
@@ -126,7 +128,7 @@ impl App {
 
     /// Whether somebody has to become the first admin.
     pub(crate) fn lacks_admin(&self) -> bool {
-        !self.known().users.values().any(|user| user.roles.may(Permission::UsersManage))
+        !self.known().has_admin()
     }
 
     /// The user of a name and a password.
@@ -134,7 +136,11 @@ impl App {
         let user = self.user(name);
         let hash = user.as_ref().map(|user| user.proof.as_str());
         match (self.passwords.compare(name, password, hash, Client::Web(from)).await, user) {
-            (Gate::Open, Some(user)) => Ok(user),
+            // As it is now: the comparison may have waited.
+            (Gate::Open, Some(user)) => {
+                let now = self.user(name).filter(|now| now.proof == user.proof);
+                now.ok_or_else(|| refused(Gate::Wrong))
+            }
             (gate, _) => Err(refused(gate)),
         }
     }
@@ -202,7 +208,15 @@ impl App {
     pub(crate) async fn add_first_admin(&self, name: String, proof: String) -> Answer<()> {
         let files = Arc::clone(&self.files);
         let add = move |folder: &mut DaemonFolder| folder.add_user(&name, &proof, Some(Role::Admin));
-        blocking(move || files.edit(|| Ok(()), add)).await?
+        blocking(move || {
+            let lacks_admin = || {
+                let message = "this node has an admin by now: log in";
+                let used = || Problem::new(StatusCode::FORBIDDEN, message).code(Code::SetupUsed);
+                if files.known().has_admin() { Err(used()) } else { Ok(()) }
+            };
+            files.edit(lacks_admin, add)
+        })
+        .await?
     }
 
     /// Gives a user another password.
@@ -246,7 +260,7 @@ impl App {
             Err(_) if !caller.roles.may(Permission::LibraryRead) => Err(crate::auth::no_such_library()),
             Err(reply) => {
                 let problem = Problem::from(reply);
-                let is_unknown = problem.status() == axum::http::StatusCode::BAD_REQUEST;
+                let is_unknown = problem.status() == StatusCode::BAD_REQUEST;
                 Err(if is_unknown { crate::auth::no_such_library() } else { problem })
             }
         }

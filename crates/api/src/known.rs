@@ -10,7 +10,7 @@ use std::time::Instant;
 use swarm_daemon_files::{DaemonFolder, EditError, Proof, Public, Reloaded};
 use tokio::sync::watch;
 
-use crate::auth::{Held, Roles, Sessions, Tokens};
+use crate::auth::{Held, Permission, Roles, Sessions, Tokens};
 use crate::clock;
 use crate::error::ApiError;
 use crate::links::Links;
@@ -251,6 +251,11 @@ impl Known {
 }
 
 impl Known {
+    /// Whether anybody may let others in.
+    pub(crate) fn has_admin(&self) -> bool {
+        self.users.values().any(|user| user.roles.may(Permission::UsersManage))
+    }
+
     /// Whose links hold: users, with what stands for the password of each that has a hash.
     fn makers(&self) -> BTreeMap<String, Option<String>> {
         let mark = |name: &String| self.users.get(name).map(KnownUser::proof_mark);

@@ -22,6 +22,14 @@ impl DaemonFolder {
         for (library, role) in &user.libraries {
             if let Some((guid, _)) = names.iter().find(|(_, name)| *name == library) {
                 roles.insert(guid.clone(), *role);
+                // Another one may have had that name when the entry was written.
+                let others = self.subscriptions().iter().map(folder_name);
+                let others = others.filter(|(other, name)| name == library && other != guid);
+                if let Some(of_node) = user.role {
+                    for (other, _) in others {
+                        roles.entry(other).or_insert(of_node.min(*role));
+                    }
+                }
                 continue;
             }
             let followed = self.subscriptions().iter().map(folder_name);

@@ -129,6 +129,8 @@ pub const MAP_PEERS_MAX: usize = 32;
 pub(crate) const TICKETS_MAX: usize = 64;
 /// Of these, those that are fetched at once.
 pub(crate) const TICKETS_AT_ONCE: usize = 4;
+/// How long nothing may come of such a content while others wait for their turn.
+pub(crate) const TICKET_QUIET: Duration = Duration::from_mins(5);
 /// Bytes of a ticket or manifest that is given: as a manifest, it names a quarter of a million chunks.
 pub const GIVEN_LEN_MAX: usize = 8 << 20;
 /// Bytes of one content that is fetched by a ticket.

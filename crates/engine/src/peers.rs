@@ -254,7 +254,8 @@ impl PeerBook {
         if stood > BACKOFF_MAX {
             peer.failures = 0;
         }
-        if !matches!(peer.standing, Standing::Banned(_) | Standing::Refused(_)) {
+        // One that refused waits already, with its reason.
+        if !matches!(peer.standing, Standing::Banned(_) | Standing::Refused(_) | Standing::Waiting(_)) {
             peer.back_off(now, reason, rng);
         }
     }
@@ -276,7 +277,8 @@ impl PeerBook {
         if peer.has_pushes() && matches!(peer.standing, Standing::Linked) {
             return;
         }
-        if std::mem::take(&mut peer.is_announced) || peer.has_pushes() {
+        let is_announced = std::mem::take(&mut peer.is_announced) && !peer.addresses.is_empty();
+        if is_announced || peer.has_pushes() {
             peer.back_off(now, Some(&refusal.words), rng);
         } else {
             peer.last_failure = Some(refusal.words.clone());

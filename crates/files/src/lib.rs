@@ -82,7 +82,7 @@ pub use portable::{UnusableNames, WindowsNames};
 pub use replica::{
     Digest, Digests, FetchedSource, FolderOptions, FolderReplica, FolderTurn, FolderWatcher, Hint, Hints,
     Ignore, KeptVersion, Landing, NewFile, PartFound, PartialFile, PutError, Replaces, RootIdentity,
-    WatchError, WatcherGone, digest_of_source, fetched_source,
+    WatchError, WatcherGone, digest_of_source, fetched_source, is_ours,
 };
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};

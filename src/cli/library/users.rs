@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use swarm_core::base::{Category, Shown};
 use swarm_daemon::{ProposedUser, Reply, Request};
-use swarm_daemon_files::Role;
+use swarm_daemon_files::{Role, User};
 
 pub(in super::super) fn run(command: &UserCommand, global: &Global) -> Result<(), Failure> {
     match command {
@@ -111,5 +111,14 @@ pub(in super::super) fn ls(args: &UsersArgs, global: &Global) -> Result<(), Fail
         output::note("no users yet: `swarm user add` adds one");
         return Ok(());
     }
-    output::text(&output::users_table(folder.users()))
+    // People know libraries by their names.
+    let names = folder.library_names();
+    let named = |user: &User| {
+        let libraries = user.libraries.iter();
+        let libraries =
+            libraries.map(|(library, role)| (names.get(library).unwrap_or(library).clone(), *role));
+        User { libraries: libraries.collect(), ..user.clone() }
+    };
+    let users: Vec<User> = folder.users().iter().map(named).collect();
+    output::text(&output::users_table(&users))
 }

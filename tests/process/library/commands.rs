@@ -72,9 +72,11 @@ fn settings_are_made_by_commands_before_the_daemon_runs() {
     team.run_with('a', add, "secret\n").expect_code(0);
     let user = &team.settings('a', "users.json")[0];
     assert!(user["hash"].as_str().is_some_and(|hash| hash.starts_with("$argon2id$")), "{user}");
-    assert_eq!((&user["role"], &user["libraries"]), (&json!("viewer"), &json!({"Lib 1": "editor"})));
+    assert_eq!((&user["role"], &user["libraries"]), (&json!("viewer"), &json!({guid.as_str(): "editor"})));
     let shown = team.run('a', args!["users", "--json"]).expect_code(0).json();
-    assert_eq!(shown, [json!({"user": "anna", "role": "viewer", "libraries": {"Lib 1": "editor"}})]);
+    assert_eq!(shown, [json!({"user": "anna", "role": "viewer", "libraries": {guid.as_str(): "editor"}})]);
+    let table = team.run('a', args!["users"]).expect_code(0).out.join("\n");
+    assert!(table.contains("Lib 1") && !table.contains(&guid), "{table}");
     team.run_with('a', args!["user", "add", "bob"], "").expect_code(2);
     team.run('a', args!["user", "remove", "anna"]).expect_code(0);
 

@@ -29,7 +29,7 @@ use crate::limits::{
 };
 use crate::problem::{Answer, Problem};
 use crate::routes::{From, blocking, ip, path_of};
-use crate::uploads::{Held, Known, Note, Upload, failed};
+use crate::uploads::{Held, Known, Note, Upload, failed, no_such_upload};
 
 /// What is to be uploaded.
 #[derive(Deserialize, IntoParams)]
@@ -269,7 +269,8 @@ async fn go_on(
         let (folder, name) = (folder.clone(), name.clone());
         blocking(move || PartialFile::open(&folder, &name)).await?.map_err(failed)?
     };
-    let open = Open { part: opened.ok_or_else(Problem::odd)?, held };
+    // It was put by a process that ended before it could say so.
+    let open = Open { part: opened.ok_or_else(no_such_upload)?, held };
     let room = Room::of(files, target);
     let right = Right::of_user(caller, Permission::LibraryWrite, files);
     let right = Lasting::new(right, Arc::clone(&app.files));

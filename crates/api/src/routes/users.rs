@@ -123,7 +123,9 @@ pub(crate) async fn change(
         .transpose()?;
     let role_in =
         |(library, role): (String, Option<String>)| Ok((library, role.as_deref().map(role_of).transpose()?));
-    let libraries = change.libraries.into_iter().map(role_in).collect::<Answer<Vec<_>>>()?;
+    let mut libraries = change.libraries.into_iter().map(role_in).collect::<Answer<Vec<_>>>()?;
+    // An entry by a name that is taken back may be of a library that gets another one by its GUID.
+    libraries.sort_by_key(|(_, role)| role.is_some());
     if user == caller.user && role.is_some_and(|role| role != Some(Role::Admin)) {
         return Err(Problem::new(
             StatusCode::CONFLICT,

@@ -27,7 +27,7 @@ pub(crate) use note::Note;
 #[derive(Default)]
 pub(crate) struct Uploads {
     /// Held while uploads are counted, begun and removed.
-    counting: tokio::sync::Mutex<()>,
+    counting: Arc<tokio::sync::Mutex<()>>,
     /// Those that a request has now, by name.
     turns: Mutex<BTreeMap<String, Arc<Turn>>>,
 }
@@ -72,28 +72,40 @@ impl Uploads {
         let name = crate::chance::secret().ok_or_else(Problem::odd)?;
         let mut folders = folders(app).await?;
         folders.insert(folder.clone());
-        let counting = self.counting.lock().await;
+        let counting = Arc::clone(&self.counting).lock_owned().await;
         let begun = name.clone();
         blocking(move || {
+            // Also while the client that asked is gone.
+            let _counting = counting;
             let mut own = Vec::new();
-            for folder in folders {
-                let known = known_in(&folder, clock::now_ms()).map_err(failed)?;
+            for other in folders {
+                let known = match known_in(&other, clock::now_ms()) {
+                    Ok(known) => known,
+                    Err(error) if other == folder => return Err(failed(error)),
+                    Err(error) => {
+                        // The disk of another library that is away is no reason to take nothing here.
+                        tracing::warn!(%error, "the uploads of a library cannot be counted");
+                        continue;
+                    }
+                };
                 let of_user = known.into_iter().filter(|known| known.note.user == note.user);
-                own.extend(of_user.map(|known| (folder.clone(), known)));
+                own.extend(of_user.map(|known| (other.clone(), known)));
             }
             make_room(own, note.len)?;
             PartialFile::begin(&folder, &begun, &note.bytes()?).map(drop).map_err(failed)
         })
         .await??;
-        drop(counting);
         Ok(name)
     }
 
     /// The uploads of a user into a library.
     pub(crate) async fn of_user(&self, folder: PathBuf, user: &str) -> Answer<Vec<Known>> {
-        let counting = self.counting.lock().await;
-        let known = blocking(move || known_in(&folder, clock::now_ms())).await?.map_err(failed)?;
-        drop(counting);
+        let counting = Arc::clone(&self.counting).lock_owned().await;
+        let known = blocking(move || {
+            let _counting = counting;
+            known_in(&folder, clock::now_ms())
+        });
+        let known = known.await?.map_err(failed)?;
         Ok(known.into_iter().filter(|known| known.note.user == user).collect())
     }
 
@@ -114,8 +126,9 @@ impl Uploads {
     pub(crate) async fn tidy(&self, app: &App) {
         // A daemon that ends tells no libraries.
         let Ok(folders) = folders(app).await else { return };
-        let counting = self.counting.lock().await;
+        let counting = Arc::clone(&self.counting).lock_owned().await;
         let tidied = blocking(move || {
+            let _counting = counting;
             for folder in folders {
                 if let Err(error) = known_in(&folder, clock::now_ms()) {
                     tracing::warn!(%error, "uploads that nobody continued cannot be removed");
@@ -124,7 +137,6 @@ impl Uploads {
         });
         // A panic there leaves them.
         let _ = tidied.await;
-        drop(counting);
     }
 
     async fn take(&self, name: &str) -> Held {
@@ -209,7 +221,8 @@ impl Known {
     fn of(found: PartFound, now_ms: u64) -> Option<Self> {
         let note = Note::of(&found.note?)?;
         let is_old = now_ms.saturating_sub(found.touched_ms) >= UPLOAD_AGE.as_millis() as u64;
-        let offset = if note.done.is_some() { note.len } else { found.len? };
+        // One whose bytes are not here is being put to its place, or was when a process ended: all of them had come.
+        let offset = found.len.filter(|_| note.done.is_none()).unwrap_or(note.len);
         (!is_old).then_some(Self { name: found.name, note, offset, touched_ms: found.touched_ms })
     }
 }
@@ -223,7 +236,7 @@ pub(crate) fn failed(error: StoreError) -> Problem {
     Problem::of(error.category(), error.to_string())
 }
 
-fn no_such_upload() -> Problem {
+pub(crate) fn no_such_upload() -> Problem {
     Problem::not_found(
         "there is no such upload of yours: it was cancelled, or nobody went on with it for a day; begin anew",
     )

@@ -310,6 +310,18 @@ fn a_role_by_a_name_that_several_libraries_have_takes_rights_and_gives_none() {
     let by_guid = r#""libraries": {"Films": "mirror", "two-guid-0": "editor"}"#;
     check(&of_node("editor", by_guid), &both, r#"{"one-guid-0": Mirror, "two-guid-0": Editor}"#);
     check(&of_node("editor", mirror), &[], r#"{"Films": Mirror}"#);
+    let own = r#"{"Films": {"guid": "own-guid-0", "mounts": []}}"#;
+    let mut world = World::new();
+    for (name, text) in [
+        ("users.json", format!(r#"[{{"user": "a", "pass": "b", {}}}]"#, of_node("editor", mirror))),
+        ("subscriptions.json", r#"[{"guid": "one-guid-0", "localSyncDir": "synced/Films"}]"#.to_owned()),
+        ("libraries.json", own.to_owned()),
+    ] {
+        fs::write(world.folder.dir().join(name), text).expect("a file");
+    }
+    world.folder.reload();
+    let roles = world.folder.roles_in_libraries(&world.folder.users()[0]);
+    assert_eq!(format!("{roles:?}"), r#"{"one-guid-0": Mirror, "own-guid-0": Mirror}"#);
 }
 
 #[test]

@@ -82,7 +82,10 @@ impl Passwords {
             return Gate::Wait(wait);
         }
         let Some(turn) = self.turn().await else { return Gate::Wait(BUSY_WAIT) };
-        // Others of this name or place may have been wrong while this one waited.
+        // Others of this name or place may have been right or wrong while this one waited.
+        if hash.is_some() && self.0.is_proven(&mark, clock::moment()) {
+            return Gate::Open;
+        }
         if let Some(wait) = self.0.wait(known_name, &place) {
             return Gate::Wait(wait);
         }
@@ -171,9 +174,12 @@ impl Inner {
     fn remember(&self, mark: [u8; 32], now: Instant) {
         let mut proven = lock(&self.proven);
         proven.retain(|_, at| now.duration_since(*at) < PROVEN_AGE);
-        if proven.len() < PROVEN_MAX {
-            proven.insert(mark, now);
+        // The oldest gives way: nobody keeps others out by many passwords of one name.
+        let oldest = proven.iter().min_by_key(|(_, at)| **at).map(|(mark, _)| *mark);
+        if let Some(oldest) = oldest.filter(|_| proven.len() >= PROVEN_MAX) {
+            proven.remove(&oldest);
         }
+        proven.insert(mark, now);
     }
 }
 

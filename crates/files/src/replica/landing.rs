@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use swarm_sync::TreePath;
 
 use super::new_file::PutError;
+use super::reading::is_ours;
 use super::walk::OURS;
 use crate::dir::{Dir, Standing};
 use crate::error::StoreError;
@@ -27,8 +28,23 @@ impl Landing {
     }
 
     /// Whether the fetch has this file, or empty folder, still: what was put is gone from there.
-    pub fn has(&self, entry: &Path) -> bool {
-        matches!(self.dir.stat(&self.from.join(entry)), Ok(Standing::File { .. } | Standing::Directory))
+    ///
+    /// # Errors
+    /// If the disk does not say so: that is no sign that it was put.
+    pub fn has(&self, entry: &Path) -> Result<bool, StoreError> {
+        match self.dir.stat(&self.from.join(entry)) {
+            Ok(standing) => Ok(matches!(standing, Standing::File { .. } | Standing::Directory)),
+            Err(error) if error.is_missing() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the folder of the fetch is there.
+    ///
+    /// # Errors
+    /// If the disk does not say so.
+    pub fn is_there(&self) -> Result<bool, StoreError> {
+        self.has(Path::new(""))
     }
 
     /// Puts a file to its place, durably; its folders are made.
@@ -74,7 +90,7 @@ impl Landing {
     }
 
     fn place<'a>(&self, path: &'a TreePath) -> Result<(&'a Path, &'a Path), PutError> {
-        if path.components().next() == Some(OURS) {
+        if is_ours(path) {
             return Err(PutError::Ours);
         }
         let at = Path::new(path.as_str());
@@ -112,13 +128,15 @@ mod tests {
     #[test]
     fn a_fetched_file_gets_its_place_and_folders_and_is_gone_from_where_it_was() {
         let (folder, landing) = fetched();
-        assert!(landing.has(Path::new("film")));
+        let has_film = || landing.has(Path::new("film")).expect("a disk");
+        assert!(has_film() && landing.is_there().expect("a disk"));
         landing.put(Path::new("film"), &path("a/b/film")).expect("put");
         assert_eq!(std::fs::read(folder.path().join("a/b/film")).expect("there"), b"new");
-        assert!(!landing.has(Path::new("film")));
+        assert!(!has_film());
         landing.make_folder(&path("a/empty")).expect("made");
         landing.make_folder(&path("a/empty")).expect("it is there");
         landing.remove().expect("removed");
+        assert!(!landing.is_there().expect("a disk"));
         assert!(folder.path().join("a/empty").is_dir() && !folder.path().join(".swarm/tickets/one").exists());
     }
 
@@ -138,7 +156,7 @@ mod tests {
         }
         assert!(matches!(landing.make_folder(&path("old")), Err(PutError::Stands(_))));
         assert_eq!(std::fs::read(folder.path().join("old")).expect("there"), b"old");
-        assert!(landing.has(Path::new("film")), "nothing has changed");
+        assert!(landing.has(Path::new("film")).expect("a disk"), "nothing has changed");
     }
 
     #[test]
@@ -146,7 +164,7 @@ mod tests {
         let (folder, landing) = fetched();
         let outside = tempfile::tempdir().expect("another");
         std::os::unix::fs::symlink(outside.path(), folder.path().join("link")).expect("a link");
-        for place in [".swarm/mount", ".swarm"] {
+        for place in [".swarm/mount", ".swarm", ".SWARM/mount"] {
             assert!(matches!(landing.put(Path::new("film"), &path(place)), Err(PutError::Ours)), "{place}");
         }
         assert!(landing.put(Path::new("film"), &path("link/film")).is_err());

@@ -52,6 +52,7 @@ pub use folder::{FolderOptions, FolderReplica, Ignore, RootIdentity};
 pub use landing::Landing;
 pub use new_file::{NewFile, PutError, Replaces};
 pub use partial_file::{PartFound, PartialFile};
+pub use reading::is_ours;
 pub use turn::FolderTurn;
 pub use versions::KeptVersion;
 pub use watch::{FolderWatcher, Hint, Hints, WatchError, WatcherGone};

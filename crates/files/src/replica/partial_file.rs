@@ -78,7 +78,12 @@ impl PartialFile {
         }
         let names = dir.names(Path::new(RESUMABLE))?;
         let names = names.into_iter().filter_map(|name| name.into_string().ok());
-        names.filter_map(|name| look(&dir, &name).transpose()).collect()
+        // What goes at this moment is not there.
+        let found = |name: String| match look(&dir, &name) {
+            Err(error) if error.is_missing() => None,
+            found => found.transpose(),
+        };
+        names.filter_map(found).collect()
     }
 
     /// Removes a file and its note.

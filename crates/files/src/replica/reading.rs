@@ -103,7 +103,7 @@ impl FolderReplica {
 
 /// Whether a path is in the folder of this program's own state, also by a name that a file system takes for it where case does not count. `ſ` is the
 /// one other letter that folds to one of the name (Unicode's CaseFolding.txt).
-pub(super) fn is_ours(path: &TreePath) -> bool {
+pub fn is_ours(path: &TreePath) -> bool {
     let top = path.components().next().unwrap_or_default();
     let folded =
         top.chars().flat_map(char::to_lowercase).map(|letter| if letter == 'ſ' { 's' } else { letter });

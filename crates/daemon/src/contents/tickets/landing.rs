@@ -29,6 +29,8 @@ pub(super) enum LandingFault {
     Path(EntryPath),
     #[error("{TICKET_NAMES_TRIED_MAX} files have the name of `{0}` already: move them away")]
     Names(TreePath),
+    #[error("what was fetched is gone from the folder of the library: it is fetched again")]
+    Gone,
     #[error(transparent)]
     Place(#[from] ReadError),
     #[error(transparent)]
@@ -44,7 +46,8 @@ pub(super) fn path_in(folder: Option<&TreePath>, entry: &EntryPath) -> Result<Tr
     TreePath::new(at).map_err(|_| LandingFault::Path(entry.clone()))
 }
 
-/// Puts what was fetched into `from`, below `.swarm` of the sync target.
+/// Puts what was fetched into `from`, below `.swarm` of the sync target. What is left there then is removed by [`clear`], once it is remembered that all has
+/// its place.
 pub(super) fn land(
     handle: &LibraryHandle,
     from: &Path,
@@ -53,6 +56,10 @@ pub(super) fn land(
 ) -> Result<Landed, LandingFault> {
     let written = &handle.written;
     let landing = Landing::open(written.dir()?, from).map_err(PutError::Store)?;
+    // Of a folder that was moved, or a disk that was changed, the bytes are elsewhere.
+    if !landing.is_there().map_err(PutError::Store)? {
+        return Err(LandingFault::Gone);
+    }
     let book = LibraryBook::open(&handle.index_path).map_err(ReadError::Index)?;
     let is_in_view = |path: &TreePath| match book.entry(path) {
         Ok(entry) => entry.is_some_and(|entry| matches!(entry.winner.state, State::Live(_))),
@@ -60,7 +67,7 @@ pub(super) fn land(
     };
     let mut landed = Landed::default();
     for (entry, is_file) in &chosen.entries {
-        if !landing.has(Path::new(entry.as_str())) {
+        if !landing.has(Path::new(entry.as_str())).map_err(PutError::Store)? {
             // It was put before a crash.
             continue;
         }
@@ -82,8 +89,13 @@ pub(super) fn land(
         landed.renamed += u64::from(at != wanted);
         landed.paths.push(at);
     }
-    landing.remove().map_err(PutError::Store)?;
     Ok(landed)
+}
+
+/// Removes what a fetch left after all had its place.
+pub(super) fn clear(handle: &LibraryHandle, from: &Path) -> Result<(), LandingFault> {
+    let landing = Landing::open(handle.written.dir()?, from).map_err(PutError::Store)?;
+    Ok(landing.remove().map_err(PutError::Store)?)
 }
 
 /// How many components of a path in the library end at what stands in its way below the sync target.

@@ -35,7 +35,7 @@ use super::{Contents, Done};
 use crate::clock;
 use crate::library::{Input as LibraryInput, LibraryHandle};
 use crate::limits::{TICKETS_AT_ONCE, TICKETS_MAX};
-use landing::Landed;
+use landing::{Landed, LandingFault};
 use opening::TicketOpened;
 use record::{RecordFolder, Stage};
 use state::{Step, TicketFetch, TicketJoined};
@@ -69,7 +69,15 @@ pub(super) enum TicketDone {
     Remembered(Box<NewTicket>, std::io::Result<RecordFolder>),
     Read(Result<Given, String>),
     Opened(Result<Box<TicketOpened>, OpeningFault>),
-    Landed(Result<Landed, String>),
+    Landed(Result<Landed, NotLanded>),
+}
+
+/// Why files of a fetch did not get their places.
+pub(super) struct NotLanded {
+    /// For people.
+    why: String,
+    /// The bytes are not there any more.
+    is_gone: bool,
 }
 
 impl Contents {
@@ -115,7 +123,13 @@ impl Contents {
                 self.fail_ticket(content, fault.to_string(), is_final).await;
             }
             TicketDone::Landed(Ok(landed)) if is_now => self.on_landed(content, landed).await,
-            TicketDone::Landed(Err(why)) if is_now => self.fail_ticket(content, why, false).await,
+            TicketDone::Landed(Err(fault)) if is_now => {
+                if let Some(ticket) = self.tickets.of.get_mut(&content).filter(|_| fault.is_gone) {
+                    ticket.record.stage = Stage::Fetching;
+                    ticket.record.known.here_len = 0;
+                }
+                self.fail_ticket(content, fault.why, false).await;
+            }
             // Of an earlier turn.
             TicketDone::Read(_) | TicketDone::Opened(_) | TicketDone::Landed(_) => {}
         }
@@ -147,7 +161,15 @@ impl Contents {
                 self.let_ticket_wait(content).await;
             }
         }
-        for content in self.tickets.due(clock::moment()) {
+        let due = self.tickets.due(clock::moment());
+        if !due.is_empty() && self.tickets.working_count() >= TICKETS_AT_ONCE {
+            // Those that nobody sends anything of keep no others waiting.
+            for content in self.tickets.quiet(clock::moment()) {
+                let why = "nobody sends anything of it: others have their turn, and it is tried again";
+                self.fail_ticket(content, why.to_owned(), false).await;
+            }
+        }
+        for content in due {
             if self.tickets.working_count() >= TICKETS_AT_ONCE {
                 return;
             }
@@ -368,7 +390,7 @@ impl Contents {
             if !self.tickets.cleaned.insert(*library) {
                 continue;
             }
-            let kept: BTreeSet<ContentId> = self.tickets.of.keys().copied().collect();
+            let kept = self.tickets.with_bytes();
             let written = handle.written.clone();
             self.tasks.spawn_blocking(move || {
                 opening::remove_all_but(&written, &kept);
@@ -407,13 +429,30 @@ fn landed(
     me: &SigningKey,
     folder: &RecordFolder,
     record: &Record,
-) -> Result<Landed, String> {
-    let given = given_in(folder, me).map_err(|error| error.to_string())?;
-    let manifest = given.manifest.ok_or("its manifest is not remembered: cancel it, and fetch it again")?;
-    let chosen = Chosen::of(&manifest, &record.files).map_err(|error| error.to_string())?;
-    folder.save(record).map_err(|error| format!("cannot remember that all is here: {error}"))?;
-    landing::land(handle, &opening::place_of(&content), record.folder().as_ref(), &chosen)
-        .map_err(|error| error.to_string())
+) -> Result<Landed, NotLanded> {
+    let failed = |why: String| NotLanded { why, is_gone: false };
+    let given = given_in(folder, me).map_err(|error| failed(error.to_string()))?;
+    let manifest = given
+        .manifest
+        .ok_or_else(|| failed("its manifest is not remembered: cancel it, and fetch it again".to_owned()))?;
+    let chosen = Chosen::of(&manifest, &record.files).map_err(|error| failed(error.to_string()))?;
+    let remember = |record: &Record| {
+        let saved = folder.save(record);
+        saved.map_err(|error| failed(format!("cannot remember how far it is: {error}")))
+    };
+    remember(record)?;
+    let from = opening::place_of(&content);
+    let landed = landing::land(handle, &from, record.folder().as_ref(), &chosen).map_err(|error| {
+        NotLanded { is_gone: matches!(error, LandingFault::Gone), why: error.to_string() }
+    })?;
+    // First, or a fetch whose folder is gone would begin anew after a crash.
+    let mut done = record.clone();
+    done.stage = Stage::Done;
+    remember(&done)?;
+    if let Err(error) = landing::clear(handle, &from) {
+        tracing::warn!(%error, "what a fetch left is removed at another start");
+    }
+    Ok(landed)
 }
 
 /// With more files the library looks at all of its folder.

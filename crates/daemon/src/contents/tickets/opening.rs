@@ -131,7 +131,7 @@ impl Chosen {
         for (entry, _) in &self.entries {
             let path = path_in(folder, entry)?;
             let (_, relative) = written.place_for(&path)?;
-            if relative.components().next() == Some(swarm_sync::STATE_FOLDER_NAME) {
+            if swarm_files::is_ours(&relative) {
                 return Err(OpeningFault::Path(format!(
                     "`{entry}` would stand in `.swarm`, which holds what is kept of the library: choose a folder for it"
                 )));

@@ -1,6 +1,7 @@
 //! Fetches of tickets as they are remembered: a folder each, with what was given and a file that says how far it is. Invariant: a fetch is remembered before
 //! anything of it is fetched, and what its file says was on the disk before anything follows from it; a folder without that file is no fetch.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -126,26 +127,37 @@ impl RecordFolder {
         maker.recursive(true).create(state.join(FOLDER))?;
         maker.recursive(false).create(&folder.0)?;
         let written = folder.write(GIVEN, given).and_then(|()| folder.save(record));
+        let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());
+        let written = written.and_then(|()| sync(&state.join(FOLDER))).and_then(|()| sync(state));
         if written.is_err() {
             folder.remove();
         }
         written.map(|()| folder)
     }
 
-    /// All fetches that are remembered. What is left of others is removed.
-    pub(super) fn read_all(state: &Path) -> Vec<(ContentId, Self, Record)> {
-        let Ok(folders) = fs::read_dir(state.join(FOLDER)) else { return Vec::new() };
-        let read = |entry: io::Result<fs::DirEntry>| {
-            let content = entry.ok()?.file_name().to_str()?.parse::<ContentId>().ok()?;
+    /// All fetches that are remembered, and those whose record cannot be read. What is left of others is removed.
+    pub(super) fn read_all(state: &Path) -> (Vec<(ContentId, Self, Record)>, BTreeSet<ContentId>) {
+        let (mut read, mut unreadable) = (Vec::new(), BTreeSet::new());
+        let Ok(folders) = fs::read_dir(state.join(FOLDER)) else { return (read, unreadable) };
+        let content = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<ContentId>().ok();
+        for content in folders.filter_map(Result::ok).filter_map(content).take(READ_MAX) {
             let folder = Self::of(state, &content);
-            let record =
-                fs::read(folder.0.join(RECORD)).ok().and_then(|text| serde_json::from_slice(&text).ok());
-            if record.is_none() {
-                folder.remove();
+            match fs::read(folder.0.join(RECORD)) {
+                // It was not remembered to its end.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => folder.remove(),
+                Ok(text) => match serde_json::from_slice(&text) {
+                    Ok(record) => read.push((content, folder, record)),
+                    // Perhaps of a newer version of this program.
+                    Err(_) => {
+                        unreadable.insert(content);
+                    }
+                },
+                Err(_) => {
+                    unreadable.insert(content);
+                }
             }
-            record.map(|record| (content, folder, record))
-        };
-        folders.take(READ_MAX).filter_map(read).collect()
+        }
+        (read, unreadable)
     }
 
     /// What was given.
@@ -225,14 +237,17 @@ mod tests {
         record.stage = Stage::Landing;
         record.is_paused = true;
         kept.save(&record).expect("saved");
-        let read = RecordFolder::read_all(state.path());
+        let (read, _) = RecordFolder::read_all(state.path());
         let (found, found_folder, found_record) = read.first().expect("one");
         assert_eq!((read.len(), found, found_record), (1, &content, &record));
         assert_eq!(found_folder.given().expect("it is there"), given);
         assert!(found_folder.manifest().is_none(), "none came");
         assert_eq!((record.library(), record.folder()), (Some(library), Some(folder)));
+        fs::write(kept.0.join(RECORD), "{\"of\": \"a newer version\"}").expect("written");
+        let (read, unreadable) = RecordFolder::read_all(state.path());
+        assert!(read.is_empty() && unreadable == BTreeSet::from([content]) && kept.0.is_dir(), "it stays");
         kept.remove();
-        assert!(RecordFolder::read_all(state.path()).is_empty());
+        assert!(RecordFolder::read_all(state.path()).1.is_empty());
     }
 
     #[test]
@@ -241,7 +256,7 @@ mod tests {
         let half = state.path().join(FOLDER).join(ContentId::from_bytes([3; 32]).to_string());
         fs::create_dir_all(&half).expect("made");
         fs::write(half.join(GIVEN), "swarm1").expect("written");
-        assert!(RecordFolder::read_all(state.path()).is_empty());
-        assert!(!half.exists());
+        let (read, unreadable) = RecordFolder::read_all(state.path());
+        assert!(read.is_empty() && unreadable.is_empty() && !half.exists());
     }
 }

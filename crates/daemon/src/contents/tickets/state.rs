@@ -11,13 +11,15 @@ use swarm_library::LibraryKey;
 use super::given::Given;
 use super::record::{Record, RecordFolder, Stage};
 use crate::clock;
-use crate::limits::TICKETS_MAX;
+use crate::limits::{TICKET_QUIET, TICKETS_MAX};
 
 /// All fetches of tickets.
 #[derive(Debug, Default)]
 pub(crate) struct Tickets {
     pub(super) state: PathBuf,
     pub(super) of: BTreeMap<ContentId, TicketFetch>,
+    /// Fetches whose record cannot be read now: what came of them stays.
+    pub(super) unreadable: BTreeSet<ContentId>,
     /// Libraries whose leftovers were removed.
     pub(super) cleaned: BTreeSet<LibraryKey>,
 }
@@ -69,11 +71,18 @@ pub(super) struct TicketJoined {
 impl Tickets {
     /// What is remembered in the state of a daemon.
     pub(crate) fn read(state: &Path) -> Self {
-        let read = RecordFolder::read_all(state).into_iter().filter_map(|(content, folder, record)| {
+        let (read, unreadable) = RecordFolder::read_all(state);
+        let read = read.into_iter().filter_map(|(content, folder, record)| {
             let step = if record.stage == Stage::Done { Step::Done } else { Step::Waits };
             Some((content, TicketFetch { library: record.library()?, folder, record, step }))
         });
-        Self { of: read.collect(), state: state.to_owned(), cleaned: BTreeSet::new() }
+        Self { of: read.collect(), unreadable, state: state.to_owned(), cleaned: BTreeSet::new() }
+    }
+
+    /// Fetches whose bytes are in the folders of libraries, or may be.
+    pub(super) fn with_bytes(&self) -> BTreeSet<ContentId> {
+        let open = self.of.iter().filter(|(_, ticket)| !matches!(ticket.step, Step::Done));
+        open.map(|(content, _)| *content).chain(self.unreadable.iter().copied()).collect()
     }
 
     /// Whether the engine may tell something of this content that is for a fetch.
@@ -133,6 +142,15 @@ impl Tickets {
             (std::cmp::Reverse(record.priority), record.added_at_ms, **content)
         });
         due.into_iter().map(|(content, _)| *content).collect()
+    }
+
+    /// Those that the engine has, and nothing came of for long.
+    pub(super) fn quiet(&self, now: Instant) -> Vec<ContentId> {
+        let is_quiet = |(_, ticket): &(&ContentId, &TicketFetch)| match &ticket.step {
+            Step::Joined(joined) => now.duration_since(joined.since) >= TICKET_QUIET,
+            Step::Waits | Step::Failed { .. } | Step::Landing { .. } | Step::Done => false,
+        };
+        self.of.iter().filter(is_quiet).map(|(content, _)| *content).collect()
     }
 
     pub(super) fn working_count(&self) -> usize {

@@ -52,7 +52,7 @@ unit:
 net:
 	SWARM_NET_TESTS=required $(CARGO) test --workspace --locked --test net
 
-# The page in browsers, against faked daemons and real ones: four minutes. Installs browsers and tools as root, or says NOT RUN and why.
+# The page in browsers, against faked daemons and real ones: ten minutes. Installs browsers and tools as root, or says NOT RUN and why.
 page-test:
 	$(CARGO) build --locked --bin swarm
 	SWARM=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/swarm web/tests/run.sh

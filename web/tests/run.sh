@@ -31,7 +31,13 @@ provide() {
 
 lacks=$(provide node:nodejs npm:npm "${CHROMIUM:-chromium}:chromium") || not_run "$lacks"
 [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || not_run "Node.js 20 is needed, here is $(node --version)"
-npm ci --silent || not_run "npm cannot install the tools of these tests"
+if ! said=$(npm ci 2>&1); then
+  if [[ $said == *EUSAGE* ]]; then
+    echo "web/tests/package-lock.json does not fit package.json: npm install --package-lock-only --omit-lockfile-registry-resolved" >&2
+    exit 1
+  fi
+  not_run "npm cannot install the tools of these tests"
+fi
 
 npm run --silent types
 npm run --silent test

@@ -163,7 +163,7 @@ fn a_node_that_is_no_coordinator_says_so() {
     let film = world.file("film.bin", MIB);
     let manifest = world.manifest(&film, "film.swarm");
     let liar = Liar::start(&film, 9);
-    let fetch = world.fetch(args!["-o", "out", "--timeout", "5", "--coordinator", liar.peer(), manifest]);
+    let fetch = world.fetch(args!["-o", "out", "--timeout", "20", "--coordinator", liar.peer(), manifest]);
     let outcome = fetch.end().expect_code(3);
     let [trouble] = &outcome.events("trouble")[..] else { panic!("not one trouble: {outcome:#?}") };
     let message = trouble["message"].as_str().expect("a message");

@@ -40,8 +40,10 @@ test("limits at certain times are added, changed and removed", async () => {
   await page.getByRole("button", { name: "Remove: Times 1" }).click();
   await page.fill("input[name=port]", "9");
   await page.getByRole("button", { name: "Discard" }).click();
-  assert.equal(await page.inputValue("input[name=port]"), "8000", "what was discarded is as the file has it");
-  assert.equal(await windows.count(), 2, "nothing is gone that was not saved");
+  // What was discarded is as the file has it, and nothing is gone that was not saved.
+  await page.waitForFunction(() => document.querySelector("input[name=port]")?.value === "8000");
+  await windows.nth(1).waitFor();
+  assert.equal(await windows.count(), 2);
   await page.getByRole("button", { name: "Remove: Times 2" }).click();
   await page.getByRole("button", { name: "Remove: Times 1" }).click();
   assert.deepEqual(await patched(page, save), { limits: { schedule: null } });

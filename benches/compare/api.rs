@@ -4,7 +4,6 @@
 //! One daemon with a library of one film. Downloads of the contenders are interleaved and go to /dev/null; what the machine can do (page
 //! cache, loopback) is printed first.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -22,6 +21,7 @@ use tokio::task::JoinSet;
 use crate::baseline::{anyone, provider};
 use crate::contenders::{Contender, Scene, Senders, swarm};
 use crate::data::{Data, World};
+use crate::named::Named;
 use crate::{measure, now, pause};
 
 struct Options {
@@ -58,20 +58,12 @@ pub(crate) fn run(args: &[String]) {
 
 impl Options {
     fn parse(args: &[String]) -> Self {
-        let named: BTreeMap<&str, &str> =
-            args.chunks(2).map(|pair| (pair[0].as_str(), pair.get(1).map_or("", String::as_str))).collect();
-        let number = |name: &str, default: u64| {
-            named.get(name).map_or(default, |text| text.parse().expect("a number"))
-        };
-        let cases = named.get("--cases").copied().unwrap_or("files,status,events,crowd");
+        let named = Named::of(args);
         Self {
-            dir: named.get("--dir").map_or_else(
-                || PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("compare-api"),
-                PathBuf::from,
-            ),
-            len: number("--len", 1 << 30),
-            rounds: number("--rounds", 5) as usize,
-            cases: cases.split(',').map(str::to_owned).collect(),
+            dir: named.dir(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("compare-api")),
+            len: named.number("--len", 1 << 30),
+            rounds: named.number("--rounds", 5) as usize,
+            cases: named.list("--cases", "files,status,events,crowd"),
         }
     }
 }

@@ -5,7 +5,6 @@
 //! `rest`: memory, a restart, and what two daemons cost while nothing happens. A run is over when the other daemon says that all is there,
 //! which it says of what a flush has put on the disk; rsync writes to the page cache, and what it has not paid yet stands beside it.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -18,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::contenders::{Contender, Scene, Senders, swarm};
 use crate::data::{Data, World};
+use crate::named::Named;
 use crate::{measure, now, pause};
 
 struct Options {
@@ -53,20 +53,12 @@ pub(crate) fn run(args: &[String]) {
 
 impl Options {
     fn parse(args: &[String]) -> Self {
-        let named: BTreeMap<&str, &str> =
-            args.chunks(2).map(|pair| (pair[0].as_str(), pair.get(1).map_or("", String::as_str))).collect();
-        let number = |name: &str, default: u64| {
-            named.get(name).map_or(default, |text| text.parse().expect("a number"))
-        };
-        let cases = named.get("--cases").copied().unwrap_or("new,join,rest");
+        let named = Named::of(args);
         Self {
-            dir: named.get("--dir").map_or_else(
-                || PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("compare-library"),
-                PathBuf::from,
-            ),
-            count: number("--count", 100_000),
-            rounds: number("--rounds", 3) as usize,
-            cases: cases.split(',').map(str::to_owned).collect(),
+            dir: named.dir(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("compare-library")),
+            count: named.number("--count", 100_000),
+            rounds: named.number("--rounds", 3) as usize,
+            cases: named.list("--cases", "new,join,rest"),
         }
     }
 }

@@ -19,6 +19,7 @@ mod data;
 mod idle;
 mod library;
 mod measure;
+mod named;
 mod report;
 mod sync;
 

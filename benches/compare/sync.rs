@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::measure::{self, Sample};
+use crate::named::Named;
 use crate::{now, pause};
 
 struct Options {
@@ -45,21 +46,14 @@ pub(crate) fn run(args: &[String]) {
 
 impl Options {
     fn parse(args: &[String]) -> Self {
-        let named: BTreeMap<&str, &str> =
-            args.chunks(2).map(|pair| (pair[0].as_str(), pair.get(1).map_or("", String::as_str))).collect();
-        let number = |name: &str, default: u64| {
-            named.get(name).map_or(default, |text| text.parse().expect("a number"))
-        };
-        let cases = named.get("--cases").copied().unwrap_or("equal,fresh,delta,rename,latency");
+        let named = Named::of(args);
         Self {
-            dir: named
-                .get("--dir")
-                .map_or_else(|| std::env::temp_dir().join("swarm-bench-sync"), PathBuf::from),
-            files: number("--files", 1_000_000),
-            small: number("--small", 100_000),
-            big: number("--big", 10 << 30),
-            rounds: number("--rounds", 3) as usize,
-            cases: cases.split(',').map(str::to_owned).collect(),
+            dir: named.dir(std::env::temp_dir().join("swarm-bench-sync")),
+            files: named.number("--files", 1_000_000),
+            small: named.number("--small", 100_000),
+            big: named.number("--big", 10 << 30),
+            rounds: named.number("--rounds", 3) as usize,
+            cases: named.list("--cases", "equal,fresh,delta,rename,latency"),
         }
     }
 }

@@ -31,12 +31,12 @@ struct Options {
     cases: Vec<String>,
 }
 
-/// A daemon that runs, and a token of its admin.
+/// A daemon that runs, and tokens of its users.
 struct Site {
     /// Ends it when dropped.
     senders: Senders,
     address: SocketAddr,
-    token: String,
+    tokens: Vec<String>,
 }
 
 pub(crate) fn run(args: &[String]) {
@@ -111,7 +111,9 @@ impl Site {
         set("config.json", &json!({"port": port, "listen": "127.0.0.1", "lan": false}));
         let mount = json!({"dir": film.dir, "libpath": "/", "sync": false});
         set("libraries.json", &json!({"Films": {"guid": GUID, "mounts": [mount]}}));
-        set("users.json", &json!([{"user": USER, "pass": PASSWORD, "role": "admin"}]));
+        let users: Vec<Value> =
+            (0..USERS).map(|at| json!({"user": user(at), "pass": PASSWORD, "role": "admin"})).collect();
+        set("users.json", &json!(users));
         let mut daemon = swarm(&dir.join("state"), None);
         daemon.args(["daemon", "--dir"]).arg(&dir);
         let process = daemon.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
@@ -120,15 +122,15 @@ impl Site {
         std::thread::spawn(move || BufReader::new(stderr).lines().map_while(Result::ok).for_each(drop));
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let senders = Senders::listening(vec![process], &[port], Vec::new());
-        let mut site = Self { senders, address, token: String::new() };
-        site.token = site.login();
+        let mut site = Self { senders, address, tokens: Vec::new() };
+        site.tokens = (0..USERS).map(|at| site.login(&user(at))).collect();
         site.until_served(film);
         site
     }
 
-    /// Waits until the daemon knows its user.
-    fn login(&self) -> String {
-        let body = json!({"username": USER, "password": PASSWORD}).to_string();
+    /// Waits until the daemon knows a user.
+    fn login(&self, user: &str) -> String {
+        let body = json!({"username": user, "password": PASSWORD}).to_string();
         let start = now();
         loop {
             let told = self.ask("POST", "/auth/token", &body);
@@ -169,12 +171,16 @@ impl Site {
         (head.to_owned(), values.next().and_then(Result::ok).unwrap_or(Value::Null))
     }
 
-    /// The head of a request, but for the empty line that ends it.
+    /// The head of a request of the first user, but for the empty line that ends it.
     fn head(&self, method: &str, path: &str, more: &str) -> String {
-        let user = if self.token.is_empty() {
-            String::new()
-        } else {
-            format!("authorization: Bearer {}\r\n", self.token)
+        self.head_of(0, method, path, more)
+    }
+
+    /// The same of any user; of nobody before there are tokens.
+    fn head_of(&self, user: usize, method: &str, path: &str, more: &str) -> String {
+        let user = match self.tokens.get(user) {
+            Some(token) => format!("authorization: Bearer {token}\r\n"),
+            None => String::new(),
         };
         format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n{user}{more}", self.address)
     }
@@ -203,7 +209,7 @@ impl Site {
         let mut samples = vec![Vec::new(); ways.len()];
         // From a file: what stands in arguments is seen by everybody on a machine.
         let headers = scene.state("curl").join("headers");
-        fs::write(&headers, format!("authorization: Bearer {}\n", self.token)).expect("room on the disk");
+        fs::write(&headers, format!("authorization: Bearer {}\n", self.tokens[0])).expect("room on the disk");
         let mut token = std::ffi::OsString::from("@");
         token.push(headers);
         for _ in 0..rounds {
@@ -256,9 +262,11 @@ impl Site {
     fn events(&self) {
         for is_encrypted in [false, true] {
             let before = self.resident_mib();
-            let head = format!("{}accept: text/event-stream\r\n\r\n", self.head("GET", "/api/v1/events", ""));
             let listeners: Vec<Box<dyn io::Read>> = (0..LISTENERS)
-                .map(|_| -> Box<dyn io::Read> {
+                .map(|at| -> Box<dyn io::Read> {
+                    // Each user has a share of the listeners.
+                    let head = self.head_of(at % USERS, "GET", "/api/v1/events", "");
+                    let head = format!("{head}accept: text/event-stream\r\n\r\n");
                     let stream = TcpStream::connect(self.address).expect("it listens");
                     if is_encrypted {
                         Box::new(begun(encrypted(stream), &head))
@@ -308,6 +316,10 @@ impl Site {
         }
         meanwhile(&format!("a head of 1 GB, of which {} KB went out", taken / 1000));
     }
+}
+
+fn user(at: usize) -> String {
+    format!("user {at}")
 }
 
 /// Connections that say this much, and no more. Those that cannot be opened are left out.
@@ -438,7 +450,8 @@ fn rate(len: u64, time: Duration) -> f64 {
 }
 
 const GUID: &str = "0123456789abcdef";
-const USER: &str = "anna";
+/// Each of them has room for the listeners that are its part.
+const USERS: usize = 20;
 const PASSWORD: &str = "a long password";
 const BLOCK_LEN: usize = 1 << 20;
 const READY_TIMEOUT: Duration = Duration::from_secs(60);

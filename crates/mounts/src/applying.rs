@@ -1,6 +1,8 @@
 //! Performs operations. What stands in the sync target is changed there. What stands in a read-only mount is shadowed by the sync target,
 //! or hidden by a whiteout. Invariant: every operation looks again at what the library shows where it acts, immediately before.
 
+use std::collections::BTreeSet;
+
 use swarm_sync::{Done, Entry, KeptId, Op, OpKind, Replica as _, ReplicaError, RunId, Staged, TreePath};
 
 use crate::Overlay;
@@ -16,7 +18,8 @@ pub(crate) fn perform_all(
     ops: Vec<(Op, Option<Staged>)>,
 ) -> Vec<Result<Done, ReplicaError>> {
     let ended = overlay.check_mounts().err();
-    let mut work = Work { overlay, run, batch: Batch::default(), results: Vec::new(), ended };
+    let (batch, folders, results) = Default::default();
+    let mut work = Work { overlay, run, batch, folders, results, ended };
     ops.into_iter().for_each(|(op, staged)| work.take(&op, staged));
     work.flush();
     work.results.into_iter().map(|result| result.unwrap_or(Err(ReplicaError::Stopped))).collect()
@@ -26,6 +29,8 @@ struct Work<'a> {
     overlay: &'a Overlay,
     run: RunId,
     batch: Batch,
+    /// Folders that the sync target was seen to have since the batch began.
+    folders: BTreeSet<TreePath>,
     /// Nothing yet for those that wait.
     results: Vec<Option<Result<Done, ReplicaError>>>,
     /// Why nothing more is done.
@@ -68,6 +73,7 @@ impl Work<'_> {
 
     /// Performs what waits.
     fn flush(&mut self) {
+        self.folders.clear();
         for (at, result) in std::mem::take(&mut self.batch).perform(self.overlay, self.run) {
             self.set(at, result);
         }
@@ -93,7 +99,7 @@ impl Work<'_> {
         }
     }
 
-    fn make_folder(&self, op: &Op) -> Result<Step, ReplicaError> {
+    fn make_folder(&mut self, op: &Op) -> Result<Step, ReplicaError> {
         if let Some(shown) = self.overlay.shown(&op.path)? {
             let entry = shown.folder_entry().ok_or_else(|| changed(&op.path))?;
             return Ok(Step::Done(Done { now: Some(entry), kept: None }));
@@ -102,8 +108,8 @@ impl Work<'_> {
         self.step(op, inside, None)
     }
 
-    fn put(&self, op: &Op, expected: Option<&Entry>) -> Result<Step, ReplicaError> {
-        let inside = match self.overlay.upper(&op.path)? {
+    fn put(&mut self, op: &Op, expected: Option<&Entry>) -> Result<Step, ReplicaError> {
+        let inside = match self.upper(&op.path)? {
             Upper::Stands { inside, .. } => return self.step(op, inside, op.expected.clone()),
             Upper::Free { inside } => inside,
             Upper::Outside => return Err(ReplicaError::NoTarget { path: op.path.clone() }),
@@ -121,7 +127,7 @@ impl Work<'_> {
         Ok(Step::Target(TargetStep { hides, shadows, ..step }))
     }
 
-    fn remove(&self, op: &Op, expected: Option<&Entry>) -> Result<Step, ReplicaError> {
+    fn remove(&mut self, op: &Op, expected: Option<&Entry>) -> Result<Step, ReplicaError> {
         let path = &op.path;
         match self.overlay.upper(path)? {
             Upper::Stands { inside, .. } => {
@@ -240,7 +246,7 @@ impl Work<'_> {
 
     /// Where something goes at which the sync target has nothing.
     fn free_place(&self, path: &TreePath) -> Result<TreePath, ReplicaError> {
-        match self.overlay.upper(path)? {
+        match self.upper(path)? {
             Upper::Free { inside } => Ok(inside),
             Upper::Outside => Err(ReplicaError::NoTarget { path: path.clone() }),
             Upper::Stands { .. } | Upper::Shadowed | Upper::Fixed => Err(changed(path)),
@@ -254,17 +260,43 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn step(&self, op: &Op, inside: TreePath, expected: Option<Box<Entry>>) -> Result<Step, ReplicaError> {
+    /// What the sync target has at a path. The folder above is not looked at again for each path in it.
+    fn upper(&self, path: &TreePath) -> Result<Upper, ReplicaError> {
+        match path.parent() {
+            Some(above) if self.folders.contains(&above) => self.overlay.upper_in_a_folder(path),
+            Some(_) | None => self.overlay.upper(path),
+        }
+    }
+
+    /// The folders above a path that the sync target lacks; looked for once for the paths in one folder.
+    fn parents_to_make(&mut self, path: &TreePath) -> Result<Vec<TreePath>, ReplicaError> {
+        let Some(above) = path.parent() else { return Ok(Vec::new()) };
+        if self.folders.contains(&above) {
+            return Ok(Vec::new());
+        }
+        let parents = self.overlay.parents_to_make(path)?;
+        if parents.is_empty() {
+            self.folders.insert(above);
+        }
+        Ok(parents)
+    }
+
+    fn step(
+        &mut self,
+        op: &Op,
+        inside: TreePath,
+        expected: Option<Box<Entry>>,
+    ) -> Result<Step, ReplicaError> {
         self.target_step(op, inside, expected).map(Step::Target)
     }
 
     fn target_step(
-        &self,
+        &mut self,
         op: &Op,
         inside: TreePath,
         expected: Option<Box<Entry>>,
     ) -> Result<TargetStep, ReplicaError> {
-        let parents = self.overlay.parents_to_make(&op.path)?;
+        let parents = self.parents_to_make(&op.path)?;
         let op = Op { path: inside, kind: op.kind.clone(), expected };
         Ok(TargetStep { parents, op, whiteout: None, hides: None, shadows: None })
     }

@@ -105,6 +105,15 @@ impl Overlay {
 
     /// What the sync target has at a path.
     pub(crate) fn upper(&self, path: &TreePath) -> Result<Upper, ReplicaError> {
+        let upper = self.upper_in_a_folder(path)?;
+        let (Upper::Free { inside }, Some(target)) = (&upper, &self.target) else { return Ok(upper) };
+        let is_shadowed = is_below_no_folder(&target.layer.replica, inside);
+        let is_shadowed = is_shadowed.map_err(|error| target.layer.outward_error(error))?;
+        Ok(if is_shadowed { Upper::Shadowed } else { upper })
+    }
+
+    /// The same of a path above which a folder stands.
+    pub(crate) fn upper_in_a_folder(&self, path: &TreePath) -> Result<Upper, ReplicaError> {
         let Some(target) = &self.target else { return Ok(Upper::Outside) };
         let inside = match target.layer.inward(path) {
             Inward::Below(inside) => inside,
@@ -113,14 +122,10 @@ impl Overlay {
         };
         let replica = &target.layer.replica;
         let found = replica.find(&inside).map_err(|error| target.layer.outward_error(error))?;
-        if let Some(found) = found {
-            return Ok(Upper::Stands { inside, found });
-        }
-        let is_shadowed = is_below_no_folder(replica, &inside);
-        if is_shadowed.map_err(|error| target.layer.outward_error(error))? {
-            return Ok(Upper::Shadowed);
-        }
-        Ok(Upper::Free { inside })
+        Ok(match found {
+            Some(found) => Upper::Stands { inside, found },
+            None => Upper::Free { inside },
+        })
     }
 
     /// What read-only mounts show at a path, wherever the sync target has something or not.

@@ -1,6 +1,7 @@
 //! Connections, and which of them give way when all places are taken. Invariant: there are never more than the limit; those who have most give way
-//! first: of strangers the address with the most connections, of users the one with the most. A user has a share, so that no account drives another out;
-//! those that proved none keep a few places, in which they may prove one, and beyond these they give way before any user.
+//! first: of strangers the address with the most connections, of users the one with the most. A user has a share, and more only while as many places as that
+//! are free, so that no account drives another out; those that proved none keep a few places, in which they may prove one, and beyond these they give way
+//! before any user.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -95,7 +96,7 @@ impl Connection {
         self.0.token.clone()
     }
 
-    /// It proved a user. If that one has more than the share now, the oldest one gives way.
+    /// It proved a user. If that one has more than the share now, and few places are free, its oldest one gives way.
     pub(crate) fn is_known(&self, user: &str) {
         let place = &self.0;
         let mut known_as = place.user.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +112,10 @@ impl Connection {
         let Some(token) = token else { return };
         *known_as = Some(user.to_owned());
         all.known.add(user.to_owned(), place.number, token);
-        if all.known.of.get(user).is_some_and(|own| own.len() > place.guests.share())
+        let share = place.guests.share();
+        let is_tight = all.strangers.len + all.known.len + share > place.guests.most;
+        if is_tight
+            && all.known.of.get(user).is_some_and(|own| own.len() > share)
             && let Some(gone) = all.known.take_oldest(&user.to_owned())
         {
             gone.cancel();
@@ -203,10 +207,15 @@ mod tests {
             connection.is_known(&format!("mirror {}", number % 20));
             connection
         };
-        // One account has its share alone.
+        // One account has all but a share of the places.
         let of_one: Vec<Connection> = (0..300).map(|_| proven(0)).collect();
         let kept = of_one.iter().filter(|connection| !connection.token().is_cancelled()).count();
-        assert_eq!((kept, are_gone([&of_admin, &of_one[0], &of_one[299]])), (13, [false, true, false]));
+        assert_eq!((kept, are_gone([&of_admin, &of_one[0], &of_one[299]])), (86, [false, true, false]));
+        // Where places are free, nobody gives way.
+        let idle = Arc::new(Guests::of(100));
+        let few: Vec<Connection> = (0..60).map(|_| idle.came(from(2))).collect();
+        few.iter().for_each(|connection| connection.is_known("mirror 0"));
+        assert!(few.iter().all(|connection| !connection.token().is_cancelled()));
         // Of many accounts those with the most connections give way.
         let of_many: Vec<Connection> = (0..300).map(proven).collect();
         assert_eq!(are_gone([&of_admin, &of_many[299]]), [false, false]);

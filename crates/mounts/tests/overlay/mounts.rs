@@ -192,6 +192,18 @@ fn what_changed_meanwhile_is_left_alone() {
 }
 
 #[test]
+fn a_folder_that_was_seen_in_a_batch_and_moved_in_it_is_looked_for_again() {
+    let mut world = World::new("ro: r/x=1 | target: d/a=1 e/");
+    let ops = ["put d/b=2", "put d/c=3", "put r/y=2", "put r/z=3", "mv d f", "put d/g=4", "put e/h=5"];
+    let ops = ops.map(|op| world.op(op)).into_iter().collect();
+    let results = world.perform(ops);
+    let refused: Vec<usize> =
+        (0..).zip(&results).filter(|(_, result)| result.is_err()).map(|(at, _)| at).collect();
+    assert_eq!(refused, [5], "{results:?}");
+    assert_eq!(world.layers(), "ro: r/x=1 | target: e/h=5 f/a=1 f/b=2 f/c=3 r/y=2 r/z=3");
+}
+
+#[test]
 fn a_whiteout_goes_back_if_the_deletion_is_refused() {
     let write = |world: &World| std::fs::write(world.specs[1].dir.join("a"), "edit").unwrap();
     check_changed("ro: a=1 | target: a=2", "rm a", write, "ro: a=1 | target: a=edit");

@@ -40,6 +40,7 @@ pub(crate) fn run(args: &[String]) {
     let world = World::new(&options.dir);
     let data = world.small_files(options.count);
     println!("{} files of 4 KiB in folders of a thousand, two daemons over loopback", options.count);
+    floors(&world);
     for case in &options.cases {
         match case.as_str() {
             "new" => (0..options.rounds).for_each(|_| new(&world, &data, options.count)),
@@ -61,6 +62,27 @@ impl Options {
             cases: named.list("--cases", "new,join,rest"),
         }
     }
+}
+
+/// What the disk takes: files of 4 KiB that one thread writes beside their folder, and renames into it.
+fn floors(world: &World) {
+    let out = world.fresh_out();
+    let [beside, folder] = ["beside", "folder"].map(|name| out.join(name));
+    for dir in [&beside, &folder] {
+        fs::create_dir_all(dir).expect("room on the disk");
+    }
+    let start = now();
+    for at in 0..FLOOR_COUNT {
+        let new = beside.join(at.to_string());
+        fs::write(&new, [7; 4096]).expect("room on the disk");
+        fs::rename(&new, folder.join(format!("{at:06}.bin"))).expect("one file system");
+    }
+    let made = start.elapsed().as_secs_f64();
+    let _ = Command::new("sync").arg("-f").arg(&folder).status();
+    let synced = start.elapsed().as_secs_f64() - made;
+    println!(
+        "floors: {FLOOR_COUNT} files written and renamed by one thread {made:.2} s, then {synced:.2} s until they are on the disk"
+    );
 }
 
 /// Files are copied into the folder of one daemon.
@@ -245,6 +267,8 @@ impl Daemon {
     }
 }
 
+/// Enough to tell how long one takes.
+const FLOOR_COUNT: u64 = 20_000;
 const GUID: &str = "0123456789abcdef0123456789abcdef";
 /// Short beside any run, and long beside the answer.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);

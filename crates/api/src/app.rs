@@ -219,10 +219,14 @@ impl App {
         .await?
     }
 
-    /// Gives a user another password.
-    pub(crate) async fn change_password(&self, change: PasswordChange) -> Answer<()> {
+    /// Gives the caller another password.
+    pub(crate) async fn change_password(
+        &self,
+        caller: crate::auth::Caller,
+        change: PasswordChange,
+    ) -> Answer<()> {
         let files = Arc::clone(&self.files);
-        Ok(blocking(move || files.change_password(&change)).await??)
+        blocking(move || files.change_password(&change, || caller.check_as_before(&files))).await?
     }
 
     /// How everything stands, at most a moment old.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use swarm_daemon_files::{DaemonFolder, EditError, Proof, Public, Reloaded};
+use swarm_daemon_files::{DaemonFolder, Proof, Public, Reloaded};
 use tokio::sync::watch;
 
 use crate::auth::{Held, Permission, Roles, Sessions, Tokens};
@@ -167,15 +167,21 @@ impl Files {
         edited.map_err(Into::into)
     }
 
-    /// Gives a user another password, who keeps the session that this was asked in, and the links.
-    pub(crate) fn change_password(&self, change: &PasswordChange) -> Result<(), EditError> {
+    /// Gives a user another password, who keeps the session that this was asked in, and the links. `is_right` tells at that moment whether the
+    /// user is still who asked: an admin may have set another password meanwhile, and that one stays.
+    pub(crate) fn change_password(
+        &self,
+        change: &PasswordChange,
+        is_right: impl FnOnce() -> Answer<()>,
+    ) -> Answer<()> {
         let mut folder = lock(&self.folder);
         folder.reload();
         // What another edit says of the user counts before, and ends what it ends.
         self.publish(&folder, None);
+        is_right()?;
         let edited = folder.set_user_hash(&change.user, &change.proof).map(|_| ());
         self.publish(&folder, Some(change));
-        edited
+        edited.map_err(Into::into)
     }
 
     /// The guard of the folder is held by the caller.
@@ -380,7 +386,8 @@ pub(crate) mod tests {
             for number in 0..20 {
                 let session = Some(crate::chance::hash_of(&kept));
                 let (user, proof) = ("ben".to_owned(), format!("$argon2id${number}"));
-                files.change_password(&PasswordChange { user, proof, session }).expect("a place");
+                let change = PasswordChange { user, proof, session };
+                files.change_password(&change, || Ok(())).expect("a place");
             }
             is_over.store(true, std::sync::atomic::Ordering::Relaxed);
             looking.join().expect("it was proven");
@@ -391,6 +398,21 @@ pub(crate) mod tests {
         write(folder.path(), &["anna", "ben"]);
         files.read(|_| ());
         assert!(files.session(&kept, now).is_none());
+    }
+
+    #[test]
+    fn a_password_that_an_admin_set_meanwhile_is_not_changed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = files(folder.path(), &["anna", "ben"]);
+        let roles = files.user("ben").expect("a user").roles;
+        let ben = Caller::by_basic("ben", roles, "$argon2id$x");
+        let change = |proof: &str| {
+            let change = PasswordChange { user: "ben".to_owned(), proof: proof.to_owned(), session: None };
+            files.change_password(&change, || ben.check_as_before(&files))
+        };
+        files.edit(|| Ok(()), |folder| folder.set_user_hash("ben", "$argon2id$admin")).expect("a place");
+        assert!(change("$argon2id$late").is_err());
+        assert_eq!(files.user("ben").expect("a user").proof, "$argon2id$admin");
     }
 
     #[test]

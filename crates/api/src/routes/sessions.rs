@@ -163,11 +163,12 @@ pub(crate) async fn change_password(
     let act = app.audit.begin(&caller.user, ip(&from), "password change", "");
     act.over(async {
         let proof = hashed(&app, &caller.user, new.0).await?;
-        let session = match caller.via {
-            Via::Session { id_hash, .. } => Some(id_hash),
+        let session = match &caller.via {
+            Via::Session { id_hash, .. } => Some(*id_hash),
             Via::Basic | Via::Bearer(_) => None,
         };
-        app.change_password(known::PasswordChange { user: caller.user, proof, session }).await?;
+        let change = known::PasswordChange { user: caller.user.clone(), proof, session };
+        app.change_password(caller.clone(), change).await?;
         Ok(StatusCode::NO_CONTENT)
     })
     .await

@@ -100,6 +100,7 @@ impl Contents {
             let _ = new.reply.send(Err(fault));
             return;
         }
+        self.tickets.coming += 1;
         let state = self.tickets.state.clone();
         self.tasks.spawn_blocking(move || {
             let remembered = RecordFolder::create(&state, &content, &new.given, &new.record);
@@ -108,6 +109,9 @@ impl Contents {
     }
 
     pub(super) async fn on_ticket_done(&mut self, content: ContentId, joining: u64, done: TicketDone) {
+        if matches!(done, TicketDone::Landed(_)) {
+            self.tickets.landing.remove(&content);
+        }
         let is_now = match self.tickets.of.get(&content).map(|ticket| &ticket.step) {
             Some(Step::Joined(joined)) => joined.joining == joining,
             Some(Step::Landing { joining: now, .. }) => *now == joining,
@@ -130,12 +134,14 @@ impl Contents {
                 }
                 self.fail_ticket(content, fault.why, false).await;
             }
-            // Of an earlier turn.
-            TicketDone::Read(_) | TicketDone::Opened(_) | TicketDone::Landed(_) => {}
+            // Of an earlier turn, or of a fetch that was cancelled: another one of the same content waited for it.
+            TicketDone::Landed(_) => self.start_tickets().await,
+            TicketDone::Read(_) | TicketDone::Opened(_) => {}
         }
     }
 
     async fn on_remembered(&mut self, new: NewTicket, remembered: std::io::Result<RecordFolder>) {
+        self.tickets.coming = self.tickets.coming.saturating_sub(1);
         let NewTicket { content, library, record, reply, .. } = new;
         let answer = match remembered {
             Ok(folder) => {
@@ -301,6 +307,7 @@ impl Contents {
         let (joining, me) = (self.next_joining, Arc::clone(&self.me));
         let waited = ticket.step.waited();
         ticket.step = Step::Landing { joining, waited };
+        self.tickets.landing.insert(content);
         ticket.record.stage = Stage::Landing;
         ticket.record.known.here_len = ticket.record.known.len;
         let (folder, record) = (ticket.folder.clone(), ticket.record.clone());

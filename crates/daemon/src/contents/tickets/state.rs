@@ -22,6 +22,10 @@ pub(crate) struct Tickets {
     pub(super) unreadable: BTreeSet<ContentId>,
     /// Libraries whose leftovers were removed.
     pub(super) cleaned: BTreeSet<LibraryKey>,
+    /// New ones that are being remembered.
+    pub(super) coming: usize,
+    /// Contents whose files get their places at this moment, those of fetches that were cancelled meanwhile among them.
+    pub(super) landing: BTreeSet<ContentId>,
 }
 
 /// One fetch.
@@ -76,7 +80,7 @@ impl Tickets {
             let step = if record.stage == Stage::Done { Step::Done } else { Step::Waits };
             Some((content, TicketFetch { library: record.library()?, folder, record, step }))
         });
-        Self { of: read.collect(), unreadable, state: state.to_owned(), cleaned: BTreeSet::new() }
+        Self { of: read.collect(), unreadable, state: state.to_owned(), ..Self::default() }
     }
 
     /// Fetches whose bytes are in the folders of libraries, or may be.
@@ -111,7 +115,7 @@ impl Tickets {
 
     /// Makes room for one more: the oldest of those that are done gives way.
     pub(super) fn make_room(&mut self) -> bool {
-        if self.of.len() < TICKETS_MAX {
+        if self.of.len() + self.coming < TICKETS_MAX {
             return true;
         }
         let done = self.of.iter().filter(|(_, ticket)| matches!(ticket.step, Step::Done));
@@ -137,7 +141,9 @@ impl Tickets {
             Step::Failed { due_at, .. } => !ticket.record.is_paused && due_at.is_some_and(|at| at <= now),
             Step::Joined(_) | Step::Landing { .. } | Step::Done => false,
         };
-        let mut due: Vec<_> = self.of.iter().filter(|(_, ticket)| is_due(ticket)).collect();
+        let is_free = |content: &ContentId| !self.landing.contains(content);
+        let mut due: Vec<_> =
+            self.of.iter().filter(|(content, ticket)| is_free(content) && is_due(ticket)).collect();
         due.sort_by_key(|(content, TicketFetch { record, .. })| {
             (std::cmp::Reverse(record.priority), record.added_at_ms, **content)
         });
@@ -238,6 +244,24 @@ mod tests {
         assert!(tickets.make_room());
         assert!(!tickets.of.contains_key(&id(6)) && tickets.of.contains_key(&id(8)), "the oldest went");
         assert_eq!(Tickets::read(state.path()).of.len(), TICKETS_MAX - 1, "and is not remembered");
+    }
+
+    #[test]
+    fn those_that_are_being_remembered_take_room() {
+        let state = tempfile::tempdir().expect("a folder");
+        let mut tickets = book(state.path(), &[1, 2]);
+        tickets.coming = TICKETS_MAX - 3;
+        assert!(tickets.make_room());
+        tickets.coming += 1;
+        assert!(!tickets.make_room());
+    }
+
+    #[test]
+    fn a_content_whose_files_still_get_their_places_has_no_turn() {
+        let state = tempfile::tempdir().expect("a folder");
+        let mut tickets = book(state.path(), &[1, 2]);
+        tickets.landing.insert(id(1));
+        assert_eq!(tickets.due(clock::moment()), [id(2)]);
     }
 
     #[test]

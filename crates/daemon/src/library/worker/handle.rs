@@ -142,6 +142,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, oneshot::Receiver<()
         is_part_left: false,
         has_new_versions: true,
         false_contents: BTreeSet::new(),
+        wished_up_to: None,
         carrying,
     };
     start_scrub(&worker);

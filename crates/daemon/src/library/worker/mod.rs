@@ -77,6 +77,8 @@ struct Worker {
     has_new_versions: bool,
     /// What came and is not what its commit names: it is not asked for again before the next start.
     false_contents: BTreeSet<ContentHash>,
+    /// The last of the contents that were told as wanted, where there are more: they are told in turn.
+    wished_up_to: Option<ContentHash>,
     carrying: Carrying,
 }
 
@@ -153,7 +155,11 @@ impl Worker {
             // What was overtaken by a later version on its way, too.
             self.session.arrivals.release_fetched();
             self.say(Output::WantsNothing(self.library));
-        } else if let Ok(parked) = self.session.book.parked_contents(None, WANTED_AGAIN_MAX) {
+        } else if let Ok(parked) =
+            self.session.book.parked_contents(self.wished_up_to.as_ref(), WANTED_AGAIN_MAX)
+        {
+            // The next ones at the next time: these may be such that nobody has.
+            self.wished_up_to = parked.last().copied().filter(|_| parked.len() == WANTED_AGAIN_MAX);
             // A fetch that ended otherwise begins anew; for the others it is no news.
             let is_true = |hash: &ContentHash| !self.false_contents.contains(hash);
             let wanted = parked.into_iter().filter(is_true).map(|hash| (hash, 0)).collect::<BTreeMap<_, _>>();
@@ -280,7 +286,7 @@ impl Worker {
 const TICK: Duration = Duration::from_secs(5);
 /// How soon a library that stands still tries again.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
-/// Contents that are asked for again at once.
+/// Contents that are asked for again at one time.
 const WANTED_AGAIN_MAX: usize = 1000;
 
 /// Everything is looked at no more often than this for what watchers tell.

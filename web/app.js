@@ -283,9 +283,10 @@ async function refreshProposed() {
 async function route() {
   const setup = /^#setup=(.+)$/.exec(location.hash);
   if (setup) {
-    // The token must not stay in the address bar or the history, where others would find it.
-    history.replaceState(null, "", location.pathname);
-    return show("setup", [decodeURIComponent(setup[1])], new URLSearchParams());
+    await show("setup", [decodeURIComponent(setup[1])], new URLSearchParams());
+    // The token must not stay in the address bar or the history, where others would find it. It stays while the form could not be loaded: a reload needs it.
+    if (viewName === "setup") history.replaceState(null, "", location.pathname);
+    return undefined;
   }
   if (!state.me) return show("login", [], new URLSearchParams());
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");

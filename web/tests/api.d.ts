@@ -73,7 +73,7 @@ interface ProposedUser { name: string; role: Role; by: string }
 interface Settings { config: Record<string, any>; file: string; needs_restart: string[] }
 
 type TransferState = "fetching" | "opening" | "queued" | "failing" | "paused" | "cancelled" | "done";
-type SlowReason = { reason: "paused" | "cancelled" | "library_paused" | "choked" | "stalled" | "disk" | "one_peer" } | { reason: "queued"; ahead: number }
+type SlowReason = { reason: "paused" | "cancelled" | "library_paused" | "no_rate" | "choked" | "stalled" | "disk" | "one_peer" } | { reason: "queued"; ahead: number }
   | { reason: "asked" | "nobody"; seconds: number } | { reason: "limited"; bytes_per_sec: number; of_library: boolean } | { reason: "failing"; detail: string }
   | { reason: "refused"; node: string };
 interface Transfer {

@@ -32,6 +32,8 @@ try {
     ip("-n", each.space, "address", "add", `${each.host}/24`, "dev", "eth0");
     ip("-n", each.space, "link", "set", "eth0", "up");
   }
+  // A browser drops what it loads when an address comes: those of IPv6 take a second or two.
+  for (const each of [anna, bob]) await hasAddresses(each);
   const [a, b] = [await started(anna), await started(bob)];
   const began = Date.now();
   const seconds = () => (Date.now() - began) / 1000;
@@ -67,7 +69,10 @@ try {
   for (const each of [a, b]) await each.browser.close();
 } catch (error) {
   // What a failure looked like.
-  for (const each of machines) await each.page?.screenshot({ path: `${SHOTS}/stopwatch-failed-${each.space.at(-1)}.png` });
+  for (const each of machines) {
+    await each.page?.screenshot({ path: `${SHOTS}/stopwatch-failed-${each.space.at(-1)}.png` });
+    console.error(`${each.space}: requests that failed: ${each.failed.join("; ") || "none"}`);
+  }
   throw error;
 } finally {
   for (const each of machines) {
@@ -79,7 +84,7 @@ try {
 
 /** A machine: its namespace, named by this process so that two runs do not meet. */
 function machine(letter, number) {
-  const made = { space: `swarm-page-${process.pid}-${letter}`, host: `10.217.33.${number}`, dir: join(folder, letter), clicks: 0 };
+  const made = { space: `swarm-page-${process.pid}-${letter}`, host: `10.217.33.${number}`, dir: join(folder, letter), clicks: 0, failed: [] };
   ip("netns", "add", made.space);
   machines.push(made);
   return made;
@@ -87,6 +92,15 @@ function machine(letter, number) {
 
 function ip(...args) {
   execFileSync("ip", args, { stdio: ["ignore", "inherit", "inherit"] });
+}
+
+/** Waits until the system has checked the addresses of a machine. One without IPv6 has nothing to check. */
+async function hasAddresses(each) {
+  const until = Date.now() + 5000;
+  const shown = () => execFileSync("ip", ["-n", each.space, "-6", "-o", "address", "show", "dev", "eth0"], { encoding: "utf8" });
+  for (let found = shown(); (found === "" || found.includes("tentative")) && Date.now() < until; found = shown()) {
+    await new Promise((resolve) => { setTimeout(resolve, 50); });
+  }
 }
 
 /** Starts a daemon without any settings, and a browser beside it. */
@@ -111,6 +125,7 @@ async function started(each) {
   each.browser = await chromium.launch({ executablePath: starter, args: ["--no-sandbox", "--disable-gpu"] });
   const context = await each.browser.newContext({ viewport: { width: 1440, height: 900 }, locale: "en-GB", ignoreHTTPSErrors: true });
   each.page = await context.newPage();
+  each.page.on("requestfailed", (request) => { each.failed.push(`${request.method()} ${new URL(request.url()).pathname}: ${request.failure()?.errorText}`); });
   return each;
 }
 

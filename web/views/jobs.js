@@ -88,7 +88,7 @@ export class Jobs {
 
   /** @param {Transfer} job @param {string} label */
   actions(job, label) {
-    const isHeld = job.state === "cancelled" || (job.state === "paused" && job.why?.reason !== "library_paused");
+    const isHeld = job.state === "cancelled" || (job.state === "paused" && !["library_paused", "no_rate"].includes(job.why?.reason ?? ""));
     const may = need(rightOf(job), job.library);
     if (job.kind === "ticket" && job.state === "done") {
       return h("div.actions", null, h("button.icon-button", { type: "button", "aria-label": t("jobs.clear", { name: label }), title: t("jobs.clear", { name: label }), onClick: () => this.steer(job, { action: "cancel" }), ...may }, icon("close")));

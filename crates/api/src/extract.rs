@@ -56,18 +56,60 @@ pub(crate) fn or_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
-        Self::new(rejection.status(), rejection.body_text())
+        let text = rejection.body_text();
+        let message = match &rejection {
+            JsonRejection::JsonDataError(_) => other_than_taken("body", &text),
+            JsonRejection::JsonSyntaxError(_) => format!("the body is no JSON: {}", why(&text)),
+            JsonRejection::MissingJsonContentType(_) => {
+                "the body has to be JSON: send it with `Content-Type: application/json`".to_owned()
+            }
+            // It is too long, or broke off.
+            _ => text,
+        };
+        Self::new(rejection.status(), message)
     }
 }
 
 impl From<QueryRejection> for Problem {
     fn from(rejection: QueryRejection) -> Self {
-        Self::new(rejection.status(), rejection.body_text())
+        Self::new(rejection.status(), other_than_taken("query", &rejection.body_text()))
     }
 }
 
 impl From<PathRejection> for Problem {
     fn from(rejection: PathRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text())
+    }
+}
+
+fn other_than_taken(part: &str, text: &str) -> String {
+    format!("the {part} is not what this request takes: {}; /api shows it", why(text))
+}
+
+/// What follows the words of the library.
+fn why(text: &str) -> &str {
+    text.split_once(": ").map_or(text, |(_, why)| why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_is_not_taken_says_why_in_plain_words() {
+        #[derive(Debug, Deserialize)]
+        struct Body {
+            #[expect(dead_code)]
+            sync_id: String,
+        }
+        let check = |body: &[u8], message: &str| {
+            let rejection = axum::Json::<Body>::from_bytes(body).expect_err("it is none");
+            assert_eq!(Problem::from(rejection).detail(), message);
+        };
+        check(
+            b"{}",
+            "the body is not what this request takes: missing field `sync_id` at line 1 column 2; /api shows it",
+        );
+        check(b"{", "the body is no JSON: EOF while parsing an object at line 1 column 1");
     }
 }

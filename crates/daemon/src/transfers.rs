@@ -116,7 +116,7 @@ pub enum TransferState {
     Queued,
     /// It failed on this machine, and is tried again.
     Failing,
-    /// Somebody paused it, or its library.
+    /// Somebody paused it, or its library; or nothing comes by the limits now.
     Paused,
     /// Somebody cancelled it: the file is not fetched to this disk until it is resumed.
     Cancelled,
@@ -159,6 +159,8 @@ pub enum SlowReason {
     Cancelled,
     /// Somebody paused its library.
     LibraryPaused,
+    /// The limits, or the schedule in `config.json`, let nothing come now.
+    NoRate,
     /// Others are fetched first.
     Queued {
         /// How many.

@@ -168,7 +168,15 @@ fn a_library_that_is_paused_fetches_nothing_more_of_what_had_begun() {
         last.1.elapsed() > Duration::from_secs(3)
     });
     assert!(!site.team.is_there("b/lib/film.mov"));
+    // The settings of the node can hold it up as well.
+    let schedule = |windows: Value| {
+        let change = json!({"limits": {"schedule": windows}});
+        site.ask_as("adam", Ask::new("PATCH", "/api/v1/settings").json(&change)).expect(204);
+    };
+    schedule(json!([{"from": "00:00", "to": "00:00", "down": "0"}]));
     pause(false);
+    until(&site, "film.mov", "waits for the schedule", |found| found["why"] == json!({"reason": "no_rate"}));
+    schedule(json!([]));
     site.team.within(Duration::from_secs(120), "it is here", || site.team.is_there("b/lib/film.mov"));
 }
 

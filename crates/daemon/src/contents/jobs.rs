@@ -247,6 +247,14 @@ impl Contents {
         self.libraries.get(library).is_some_and(LibraryHandle::fetches_nothing)
     }
 
+    /// Why nothing is fetched for a library.
+    pub(super) fn why_paused(&self, library: &LibraryKey) -> SlowReason {
+        match self.libraries.get(library) {
+            Some(handle) if !handle.is_paused => SlowReason::NoRate,
+            Some(_) | None => SlowReason::LibraryPaused,
+        }
+    }
+
     /// Whether all that is lacking of a content is held.
     pub(super) fn is_resting(&self, library: &LibraryKey, content: &ContentId) -> bool {
         if self.is_paused(library) || self.steers.is_empty() {
@@ -493,7 +501,7 @@ impl Contents {
         match job.state {
             TransferState::Cancelled => return Some(SlowReason::Cancelled),
             TransferState::Paused if self.steers.of(job.library, job.part).hold.is_none() => {
-                return Some(SlowReason::LibraryPaused);
+                return Some(self.why_paused(&job.library));
             }
             TransferState::Paused => return Some(SlowReason::Paused),
             TransferState::Opening

@@ -85,7 +85,7 @@ impl Contents {
         match (job.state, &ticket.step) {
             (TransferState::Done, _) => return None,
             (TransferState::Paused, _) if ticket.record.is_paused => return Some(SlowReason::Paused),
-            (TransferState::Paused, _) => return Some(SlowReason::LibraryPaused),
+            (TransferState::Paused, _) => return Some(self.why_paused(&job.library)),
             (TransferState::Queued, _) => return Some(SlowReason::Queued { ahead: job.ahead }),
             (_, Step::Failed { why, .. }) => return Some(SlowReason::Failing { detail: why.clone() }),
             _ => {}

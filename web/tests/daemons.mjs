@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, extname, join } from "node:path";
@@ -47,6 +47,7 @@ try {
   await untilText("copy/notes.txt", "the first scan\n");
   console.log(`first synced file after ${((Date.now() - began) / 1000).toFixed(1)} s and ${clicks} clicks on both sides`);
   await views(a, b);
+  await playing(b);
   await replacing(a);
   await settling(a, b, bob);
   await browser.close();
@@ -91,6 +92,31 @@ async function views(a, b) {
   const kept = JSON.parse(readFileSync(join(folder, "anna", "config.json"), "utf8"));
   assert.deepEqual([kept.limits, kept.tls], [{ up: "20MB/s", down: "50MB/s" }, undefined], "what was not changed stays");
   await b.screenshot({ path: `${SHOTS}/real-bob.png` });
+}
+
+/** A film that another machine has is played, and from another place, by ranges. */
+async function playing(b) {
+  copyFileSync(join(WEB, "tests", "clip.webm"), join(folder, "scans", "clip.webm"));
+  const answered = b.waitForResponse((response) => response.url().includes("/file/") && response.url().includes("clip.webm"), { timeout: 60_000 });
+  await untilSame("copy/clip.webm", "scans/clip.webm");
+  await go(b, `#/files/${await libraryOf(b)}?open=clip.webm`);
+  assert.equal((await answered).status(), 206);
+  const film = b.locator("video");
+  await film.waitFor({ timeout: 20_000 });
+  const played = await film.evaluate(async (video) => {
+    const heard = (event) => new Promise((resolve) => { video.addEventListener(event, resolve, { once: true }); });
+    video.muted = true;
+    const going = heard("timeupdate");
+    await video.play();
+    await going;
+    const there = heard("seeked");
+    video.currentTime = 10;
+    await there;
+    return { width: video.videoWidth, from: video.currentTime, length: Math.round(video.duration) };
+  });
+  assert.deepEqual([played.width, played.length], [64, 12]);
+  assert.ok(played.from >= 10, `it plays from ${played.from}`);
+  await b.screenshot({ path: `${SHOTS}/real-film.png` });
 }
 
 /** A file that is uploaded again replaces what stands there once the reader says so. */
@@ -146,8 +172,13 @@ async function libraryOf(page) {
 }
 
 /** Waits until a file has that text. */
-async function untilText(path, text) {
-  const read = () => (existsSync(join(folder, path)) ? readFileSync(join(folder, path), "utf8") : null);
+/** Until a file has the bytes of another one. */
+async function untilSame(path, other) {
+  await untilText(path, readFileSync(join(folder, other), "latin1"), "latin1");
+}
+
+async function untilText(path, text, encoding = "utf8") {
+  const read = () => (existsSync(join(folder, path)) ? readFileSync(join(folder, path), encoding) : null);
   for (let tries = 0; tries < 300 && read() !== text; tries += 1) await new Promise((resolve) => { setTimeout(resolve, 100); });
   assert.equal(read(), text);
 }

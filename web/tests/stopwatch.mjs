@@ -94,7 +94,7 @@ function ip(...args) {
   execFileSync("ip", args, { stdio: ["ignore", "inherit", "inherit"] });
 }
 
-/** Waits until the system has checked the addresses of a machine. One without IPv6 has nothing to check. */
+/** Waits until the system has checked the addresses of a machine. One without IPv6 costs five seconds. */
 async function hasAddresses(each) {
   const until = Date.now() + 5000;
   const shown = () => execFileSync("ip", ["-n", each.space, "-6", "-o", "address", "show", "dev", "eth0"], { encoding: "utf8" });

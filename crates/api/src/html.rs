@@ -62,6 +62,10 @@ nav{color:var(--quiet);margin:0 0 1rem;overflow-wrap:anywhere}.note,td,th{color:
 .get{display:inline-block;padding:.6rem 1.4rem;border-radius:.5rem;background:#0b5fa5;color:#fff;text-decoration:none;font-weight:600}\
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.45rem .5rem;border-bottom:1px solid var(--line);vertical-align:top}\
 th{font-weight:600;font-size:.85rem}td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}\
+h2{font-size:1.15rem;margin:2rem 0 .5rem}h3{font-size:1rem;margin:1.5rem 0 .25rem;overflow-wrap:anywhere}code{font-size:.92em;overflow-wrap:anywhere}\
+details{border-bottom:1px solid var(--line);padding:.45rem 0}summary{cursor:pointer;overflow-wrap:anywhere}details>*:not(summary){margin-left:1rem}\
+details>table{width:calc(100% - 1rem);margin-bottom:.75rem}.parts{table-layout:fixed}.parts td,.parts td:first-child{width:auto;overflow-wrap:anywhere}\
+.parts th:first-child{width:30%}.verb{display:inline-block;min-width:4rem;font-size:.85rem}\
 @media(max-width:34rem){.d{display:none}}";
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub(crate) async fn file(method: Method, uri: Uri, headers: HeaderMap) -> Respon
     let path = if path.is_empty() { "index.html" } else { path };
     let found = FILES.iter().find(|(known, ..)| *known == path);
     let Some((_, kind, bytes)) = found.filter(|_| matches!(method, Method::GET | Method::HEAD)) else {
-        let message = "there is nothing here: GET /api/openapi.json lists what can be asked";
+        let message = "there is nothing here: GET /api lists what can be asked";
         return Problem::not_found(message).into_response();
     };
     let tag = format!("\"{}\"", &blake3::hash(bytes).to_hex()[..16]);

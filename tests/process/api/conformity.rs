@@ -131,7 +131,10 @@ impl Document {
 
 /// What is wrong with an answer at a path that the document does not name: only files of the page and the document itself stand there.
 fn undescribed(path: &str, told: &Told) -> Option<String> {
-    let is_of_page = path == "/" || path == "/api/openapi.json" || path.rsplit('/').next()?.contains('.');
+    let is_of_page = path == "/"
+        || path == "/api"
+        || path == "/api/openapi.json"
+        || path.rsplit('/').next()?.contains('.');
     let kind = told.header("content-type");
     let is_problem = told.status >= 400 && kind.starts_with("application/") && kind.ends_with("json");
     let is_right = is_problem || (is_of_page && [200, 304].contains(&told.status)) || told.status == 308;

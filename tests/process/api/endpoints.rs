@@ -340,6 +340,17 @@ fn what_is_not_there_says_so_in_the_shape_of_every_problem() {
 }
 
 #[test]
+fn the_api_is_shown_to_people_who_are_nobody_yet() {
+    let site = Site::new();
+    let told = site.ask(&Ask::get("/api")).expect(200);
+    assert_eq!(told.header("content-type"), "text/html; charset=utf-8");
+    assert!(told.header("content-security-policy").contains("default-src 'none'"));
+    let page = told.text();
+    assert!(page.contains("<code>/api/v1/status</code>") && page.contains("href=\"/api/openapi.json\""));
+    assert!(!page.contains("<script"));
+}
+
+#[test]
 fn the_page_about_the_api_has_every_path() {
     let page = include_str!("../../../docs/reference/api.md");
     let document = Document::of_code();

@@ -12,6 +12,7 @@ mod links;
 mod node;
 mod peers;
 mod qr;
+mod readable;
 mod remote;
 mod sessions;
 mod settings;
@@ -43,14 +44,19 @@ use crate::code::Code;
 use crate::limits::{BODY_LEN_MAX, LONG_BODY_LEN_MAX};
 use crate::problem::{Answer, Asker, Problem, without_disk_told};
 use crate::server::{IsTls, is_own_host, is_own_origin};
-use crate::{events, file, page};
+use crate::{events, file, html, page};
 
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (api, _) = api().split_for_parts();
     let document = Arc::new(document());
+    let readable = Arc::new(readable::page_of(&document));
     let described = Router::new()
-        .route("/api/openapi.json", axum::routing::get(move || async move { Json((*document).clone()) }));
+        .route("/api/openapi.json", axum::routing::get(move || async move { Json((*document).clone()) }))
+        .route(
+            "/api",
+            axum::routing::get(move || async move { html::page(&readable.0, &readable.1, "noindex") }),
+        );
     let answers = api.fallback(page::file).merge(described).layer(CompressionLayer::new().gzip(true));
     let told = OpenApiRouter::<Arc<App>>::new()
         .routes(routes!(events::events))
@@ -209,7 +215,7 @@ async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) ->
 
 /// Asked for a path that has other methods.
 async fn other_method(method: Method, uri: axum::http::Uri) -> Response {
-    let message = format!("there is no {method} of this path: GET /api/openapi.json lists what can be asked");
+    let message = format!("there is no {method} of this path: GET /api lists what can be asked");
     syncing::shown_at(uri.path(), Problem::new(StatusCode::METHOD_NOT_ALLOWED, message))
 }
 

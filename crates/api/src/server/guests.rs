@@ -1,7 +1,7 @@
 //! Connections, and which of them give way when all places are taken. Invariant: there are never more than the limit; those who have most give way
 //! first: of strangers the address with the most connections, of users the one with the most. A user has a share, and more only while as many places as that
-//! are free, so that no account drives another out; those that proved none keep a few places, in which they may prove one, and beyond these they give way
-//! before any user.
+//! are free and nobody else needs them, so that no account drives another out; those that proved none keep a few places, in which they may prove one, and
+//! beyond these they give way before a user who has no more than the share.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -66,7 +66,9 @@ impl Guests {
         let (token, from) = (CancellationToken::new(), of_one_client(from));
         let mut all = self.lock();
         while all.strangers.len + all.known.len >= self.most {
-            let gone = if all.strangers.len > self.share() || all.known.len == 0 {
+            // What a user has beyond the share goes before anybody without one.
+            let has_more = all.known.of.values().any(|own| own.len() > self.share());
+            let gone = if all.known.len == 0 || (all.strangers.len > self.share() && !has_more) {
                 all.strangers.take_of_most()
             } else {
                 all.known.take_of_most()
@@ -223,6 +225,21 @@ mod tests {
         let late = guests.came(from(3));
         let _more: Vec<Connection> = (0..50).map(proven).collect();
         assert_eq!(are_gone([&late]), [false]);
+    }
+
+    #[test]
+    fn what_a_user_has_beyond_the_share_gives_way_before_strangers() {
+        let guests = Arc::new(Guests::of(100));
+        let hog: Vec<Connection> = (0..80).map(|_| guests.came(from(2))).collect();
+        hog.iter().for_each(|connection| connection.is_known("mirror"));
+        let of_many = |number: u8| guests.came(from(100 + number));
+        let visitors: Vec<Connection> = (0..60).map(of_many).collect();
+        assert!(visitors.iter().all(|visitor| !visitor.token().is_cancelled()));
+        let kept = hog.iter().filter(|connection| !connection.token().is_cancelled()).count();
+        assert_eq!(kept, 40);
+        let more: Vec<Connection> = (60..120).map(of_many).collect();
+        let kept = hog.iter().filter(|connection| !connection.token().is_cancelled()).count();
+        assert_eq!((kept, more.len()), (13, 60), "the share stays");
     }
 
     #[test]

@@ -154,15 +154,20 @@ impl Contents {
         let Some(ticket) = self.tickets.of.remove(&content) else { return };
         ticket.folder.remove();
         self.jobs_told = None;
-        let written = self.libraries.get(&ticket.library).map(|handle| handle.written.clone());
-        // Where files get their places at this moment, that removes what is left.
-        let leaves_bytes = matches!(ticket.step, Step::Waits | Step::Failed { .. } | Step::Joined(_));
-        if let Some(written) = written.filter(|_| leaves_bytes) {
-            self.tasks.spawn_blocking(move || {
-                opening::remove(&written, &content);
-                Done::Over
-            });
+        // Where files get their places at this moment, what is left goes after that.
+        if matches!(ticket.step, Step::Waits | Step::Failed { .. } | Step::Joined(_)) {
+            self.remove_bytes(Some(ticket.library), content);
         }
         self.start_tickets().await;
+    }
+
+    /// Removes what came of a fetch that is no more.
+    pub(super) fn remove_bytes(&mut self, library: Option<LibraryKey>, content: ContentId) {
+        let handle = library.and_then(|library| self.libraries.get(&library));
+        let Some(written) = handle.map(|handle| handle.written.clone()) else { return };
+        self.tasks.spawn_blocking(move || {
+            opening::remove(&written, &content);
+            Done::Over
+        });
     }
 }

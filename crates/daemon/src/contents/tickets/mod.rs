@@ -55,6 +55,10 @@ pub(crate) enum TicketFault {
     #[error("this content is being fetched already: see the transfers")]
     Fetched,
     #[error(
+        "files of this content still get their places for a fetch that was cancelled: try again in a moment"
+    )]
+    Landing,
+    #[error(
         "this content is of a library of this node, which serves or fetches it: look for its files there"
     )]
     OfLibrary,
@@ -84,15 +88,9 @@ impl Contents {
     /// Takes a new fetch, once it is remembered.
     pub(super) fn on_new_ticket(&mut self, new: NewTicket) {
         let content = new.content;
-        let fault = match self.tickets.of.get(&content).map(|ticket| &ticket.step) {
-            Some(Step::Done) => {
-                // It is fetched once more.
-                self.tickets.of.remove(&content).inspect(|ticket| ticket.folder.remove());
-                None
-            }
-            Some(_) => Some(TicketFault::Fetched),
+        let fault = match self.tickets.fault_of(&content) {
             None if self.joined.contains_key(&content) => Some(TicketFault::OfLibrary),
-            None => None,
+            fault => fault,
         };
         let fault = fault.or_else(|| (!self.tickets.make_room()).then_some(TicketFault::Full));
         if let Some(fault) = fault {
@@ -109,9 +107,10 @@ impl Contents {
     }
 
     pub(super) async fn on_ticket_done(&mut self, content: ContentId, joining: u64, done: TicketDone) {
-        if matches!(done, TicketDone::Landed(_)) {
-            self.tickets.landing.remove(&content);
-        }
+        let landed_in = match done {
+            TicketDone::Landed(_) => self.tickets.landing.remove(&content),
+            TicketDone::Remembered(..) | TicketDone::Read(_) | TicketDone::Opened(_) => None,
+        };
         let is_now = match self.tickets.of.get(&content).map(|ticket| &ticket.step) {
             Some(Step::Joined(joined)) => joined.joining == joining,
             Some(Step::Landing { joining: now, .. }) => *now == joining,
@@ -134,9 +133,12 @@ impl Contents {
                 }
                 self.fail_ticket(content, fault.why, false).await;
             }
-            // Of an earlier turn, or of a fetch that was cancelled: another one of the same content waited for it.
-            TicketDone::Landed(_) => self.start_tickets().await,
-            TicketDone::Read(_) | TicketDone::Opened(_) => {}
+            // It was cancelled meanwhile: what has no place goes.
+            TicketDone::Landed(_) if !self.tickets.of.contains_key(&content) => {
+                self.remove_bytes(landed_in, content);
+            }
+            // Of an earlier turn.
+            TicketDone::Read(_) | TicketDone::Opened(_) | TicketDone::Landed(_) => {}
         }
     }
 
@@ -307,7 +309,7 @@ impl Contents {
         let (joining, me) = (self.next_joining, Arc::clone(&self.me));
         let waited = ticket.step.waited();
         ticket.step = Step::Landing { joining, waited };
-        self.tickets.landing.insert(content);
+        self.tickets.landing.insert(content, ticket.library);
         ticket.record.stage = Stage::Landing;
         ticket.record.known.here_len = ticket.record.known.len;
         let (folder, record) = (ticket.folder.clone(), ticket.record.clone());

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use swarm_core::base::{ContentId, NodeId};
 use swarm_library::LibraryKey;
 
+use super::TicketFault;
 use super::given::Given;
 use super::record::{Record, RecordFolder, Stage};
 use crate::clock;
@@ -25,7 +26,7 @@ pub(crate) struct Tickets {
     /// New ones that are being remembered.
     pub(super) coming: usize,
     /// Contents whose files get their places at this moment, those of fetches that were cancelled meanwhile among them.
-    pub(super) landing: BTreeSet<ContentId>,
+    pub(super) landing: BTreeMap<ContentId, LibraryKey>,
 }
 
 /// One fetch.
@@ -113,6 +114,19 @@ impl Tickets {
         }
     }
 
+    /// Why a content is not fetched once more, as far as its fetches tell. One that is done is forgotten for that. While a cancelled one still gives
+    /// files their places, it would write into the record of the new one.
+    pub(super) fn fault_of(&mut self, content: &ContentId) -> Option<TicketFault> {
+        match self.of.get(content).map(|ticket| &ticket.step) {
+            Some(Step::Done) => {
+                self.of.remove(content).inspect(|ticket| ticket.folder.remove());
+                None
+            }
+            Some(_) => Some(TicketFault::Fetched),
+            None => self.landing.contains_key(content).then_some(TicketFault::Landing),
+        }
+    }
+
     /// Makes room for one more: the oldest of those that are done gives way.
     pub(super) fn make_room(&mut self) -> bool {
         if self.of.len() + self.coming < TICKETS_MAX {
@@ -141,9 +155,7 @@ impl Tickets {
             Step::Failed { due_at, .. } => !ticket.record.is_paused && due_at.is_some_and(|at| at <= now),
             Step::Joined(_) | Step::Landing { .. } | Step::Done => false,
         };
-        let is_free = |content: &ContentId| !self.landing.contains(content);
-        let mut due: Vec<_> =
-            self.of.iter().filter(|(content, ticket)| is_free(content) && is_due(ticket)).collect();
+        let mut due: Vec<_> = self.of.iter().filter(|(_, ticket)| is_due(ticket)).collect();
         due.sort_by_key(|(content, TicketFetch { record, .. })| {
             (std::cmp::Reverse(record.priority), record.added_at_ms, **content)
         });
@@ -257,11 +269,18 @@ mod tests {
     }
 
     #[test]
-    fn a_content_whose_files_still_get_their_places_has_no_turn() {
+    fn a_content_is_fetched_once_more_when_nothing_of_it_is_under_way() {
         let state = tempfile::tempdir().expect("a folder");
         let mut tickets = book(state.path(), &[1, 2]);
-        tickets.landing.insert(id(1));
-        assert_eq!(tickets.due(clock::moment()), [id(2)]);
+        ticket(&mut tickets, 2).step = Step::Done;
+        let library = ticket(&mut tickets, 1).library;
+        tickets.landing.insert(id(3), library);
+        assert_eq!(tickets.fault_of(&id(1)), Some(TicketFault::Fetched));
+        assert_eq!(tickets.fault_of(&id(2)), None);
+        assert!(!tickets.of.contains_key(&id(2)), "the one that is done is forgotten");
+        assert_eq!(tickets.fault_of(&id(3)), Some(TicketFault::Landing));
+        tickets.landing.clear();
+        assert_eq!(tickets.fault_of(&id(3)), None);
     }
 
     #[test]

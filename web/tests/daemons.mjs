@@ -94,7 +94,7 @@ async function views(a, b) {
   await b.screenshot({ path: `${SHOTS}/real-bob.png` });
 }
 
-/** A film that another machine has is played, and from another place, by ranges. */
+/** A film that another machine has is played, and from another place, by ranges: twelve seconds of ffmpeg's `testsrc`, 64 by 48, VP8. */
 async function playing(b) {
   copyFileSync(join(WEB, "tests", "clip.webm"), join(folder, "scans", "clip.webm"));
   const answered = b.waitForResponse((response) => response.url().includes("/file/") && response.url().includes("clip.webm"), { timeout: 60_000 });

@@ -1,5 +1,6 @@
 //! Performs operations. What stands in the sync target is changed there. What stands in a read-only mount is shadowed by the sync target,
-//! or hidden by a whiteout. Invariant: every operation looks again at what the library shows where it acts, immediately before.
+//! or hidden by a whiteout. Invariant: every operation looks again at what the library shows where it acts, immediately before; a folder in which
+//! files are put is looked at once for a batch.
 
 use std::collections::BTreeSet;
 

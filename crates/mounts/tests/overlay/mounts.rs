@@ -192,7 +192,7 @@ fn what_changed_meanwhile_is_left_alone() {
 }
 
 #[test]
-fn a_folder_that_was_seen_in_a_batch_and_moved_in_it_is_looked_for_again() {
+fn a_file_for_a_folder_that_was_moved_in_the_same_batch_is_refused() {
     let mut world = World::new("ro: r/x=1 | target: d/a=1 e/");
     let ops = ["put d/b=2", "put d/c=3", "put r/y=2", "put r/z=3", "mv d f", "put d/g=4", "put e/h=5"];
     let ops = ops.map(|op| world.op(op)).into_iter().collect();

@@ -73,6 +73,12 @@ fn a_sync_with_another_node_adds_it_and_subscribes() {
     // Whether its changes count here an admin says.
     let peer = site.get("/api/v1/peers")["peers"][0].clone();
     assert_eq!(peer["trust"], "untrusted");
+    let waits = |told: &Value| told["message"].as_str().is_some_and(|message| message.contains("is trusted"));
+    site.team.until_shown(
+        "it waits for trust, and is not completed",
+        || site.get(&status),
+        |told| told["status"] == "sync_in_progress" && waits(told),
+    );
     let node = peer["node"].as_str().expect("a key");
     let trust = Ask::new("PATCH", &format!("/api/v1/peers/{node}")).json(&json!({"trusted": true}));
     site.ask_as("adam", trust).expect(204);

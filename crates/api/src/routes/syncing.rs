@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use swarm_daemon::{LibraryStatus, Request};
+use swarm_daemon::{LibraryStatus, Request, Status};
 use swarm_sync::{Op, OpKind};
 use utoipa::{IntoParams, ToSchema};
 
@@ -204,7 +204,12 @@ pub(crate) async fn status(
     if !caller.roles.may(Permission::SettingsManage) {
         without_disk(&mut message);
     }
+    let is_waiting = library.files == 0 && trusts_nobody(&*app.status().await?);
+    if is_waiting {
+        NOTHING_TAKEN.clone_into(&mut message);
+    }
     let status = match library.state.as_str() {
+        _ if is_waiting => IN_PROGRESS,
         "up to date" => "completed",
         "stopped" => "failed",
         _ if library.conflicts > 0 => "conflicts",
@@ -218,6 +223,14 @@ pub(crate) async fn status(
         sync_id: library.guid,
     })))
 }
+
+/// Whether this node has peers, and takes changes of none.
+fn trusts_nobody(status: &Status) -> bool {
+    !status.peers.is_empty() && status.peers.iter().all(|peer| peer.trust != "trusted")
+}
+
+const NOTHING_TAKEN: &str =
+    "no peer of this node is trusted: nothing of their changes is taken until an admin trusts one";
 
 /// A decision about a conflict.
 #[derive(Deserialize, ToSchema)]

@@ -34,6 +34,9 @@ impl Overlay {
     /// Looks at hidden files at `place` and below, or everywhere, for what their owner changed or made since they were hidden.
     pub fn changed_hidden(&self, place: Option<&TreePath>) -> Result<HiddenEdits, ReplicaError> {
         let mut edits = HiddenEdits::default();
+        if self.read_only.is_empty() {
+            return Ok(edits);
+        }
         let (mut as_before, mut shown) = (Vec::new(), Vec::new());
         for (path, was) in self.veil.hidden(place)? {
             // One that its owner removed may come back as it was.

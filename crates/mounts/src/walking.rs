@@ -27,6 +27,21 @@ impl Overlay {
         Ok(Box::new(Merging::noting(layers, Arc::clone(&self.shadowed))))
     }
 
+    /// Walks each of these places and what is below it, one after the other. Every so often it is made sure that the mounts are there still.
+    pub fn walk_each<'a>(
+        &'a self,
+        places: &'a [TreePath],
+    ) -> impl Iterator<Item = Result<Seen, ReplicaError>> + 'a {
+        let walk = |at: usize, place: &TreePath| {
+            if at.is_multiple_of(CHECKED_EACH) {
+                self.check_mounts()?;
+            }
+            self.walk_all(Some(place))
+        };
+        let walks = places.iter().enumerate().map(move |(at, place)| walk(at, place));
+        walks.flat_map(|walk| walk.unwrap_or_else(|error| Box::new(std::iter::once(Err(error)))))
+    }
+
     /// Whether the user excluded a folder, or one above it.
     fn excludes(&self, folder: &TreePath) -> bool {
         let Some(ignore) = &self.options.ignore else { return false };
@@ -92,3 +107,6 @@ impl Overlay {
         }
     }
 }
+
+/// Places between two checks that the mounts are there.
+const CHECKED_EACH: usize = 64;

@@ -333,7 +333,7 @@ impl Session {
             on_event: on_run_event,
             carried: &carried,
             beside: &OnTwoThreads,
-            group_ops_max: swarm_sync::limits::GROUP_OPS_MAX,
+            group_ops_max: GROUP_OPS_MAX,
         };
         let done = run.carry_out(&proposal.plan, &proposal.differences);
         let done = done.and_then(|()| keep_texts(&mut run, proposal));
@@ -408,7 +408,7 @@ impl Session {
             on_event,
             carried: &|_, _| {},
             beside: &OnTwoThreads,
-            group_ops_max: swarm_sync::limits::GROUP_OPS_MAX,
+            group_ops_max: GROUP_OPS_MAX,
         }
     }
 
@@ -439,3 +439,7 @@ const RUNS_KEPT: u32 = 10_000;
 const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
 /// The folder of a pair for the values of long files' chunks.
 const CHUNK_VALUES: &str = "chunk-values";
+
+/// Both sides are folders.
+const GROUP_OPS_MAX: PerSide<usize> =
+    PerSide { local: swarm_sync::limits::GROUP_OPS_MAX, remote: swarm_sync::limits::GROUP_OPS_MAX };

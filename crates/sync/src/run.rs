@@ -1,11 +1,9 @@
 //! One run: performs a plan on both sides and remembers what came of it. Operations go in groups: contents are staged and made durable,
 //! then they take their places, then both sides are durable, and only then does the index believe it. Meanwhile the contents of the
-//! next group are staged. A run may be cut off
-//! between any two of these steps; the next one sees from the trees what was done.
+//! next group are staged, so that one sync makes them and the places of this group durable. A run may be cut off between any two of these
+//! steps; the next one sees from the trees what was done.
 
-use std::collections::BTreeSet;
-
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     ContentHash, ContentSource, DETOUR_PREFIX, Deed, DeedEnd, Difference, Done, Entry, FileContent, Index,
@@ -64,8 +62,8 @@ pub struct Run<'a, I> {
     pub carried: &'a (dyn Fn(Side, u64) + Sync),
     /// Does pieces of work at once that do not depend on each other.
     pub beside: &'a dyn Beside,
-    /// Most operations of a group: [`GROUP_OPS_MAX`](crate::limits::GROUP_OPS_MAX), if there is no reason for fewer.
-    pub group_ops_max: usize,
+    /// Most operations of a group on each side: [`GROUP_OPS_MAX`](crate::limits::GROUP_OPS_MAX), if there is no reason for fewer.
+    pub group_ops_max: PerSide<usize>,
 }
 
 /// Does two pieces of work that do not depend on each other.
@@ -128,7 +126,7 @@ impl<I: Index> Run<'_, I> {
     }
 
     fn remember(&mut self, steps: Vec<IndexStep>) -> Result<(), RunError<I::Error>> {
-        self.index.apply(steps).map_err(RunError::Index)
+        if steps.is_empty() { Ok(()) } else { self.index.apply(steps).map_err(RunError::Index) }
     }
 }
 
@@ -145,46 +143,71 @@ struct Work<'run, 'a, I> {
 }
 
 impl<'a, I: Index> Work<'_, 'a, I> {
-    /// Performs all operations of a side. While those of one group are performed and recorded, the contents of the next one are staged.
+    /// Performs all operations of a side.
     fn perform(&mut self, side: Side, ops: &[Op]) -> Result<(), RunError<I::Error>> {
-        let mut groups = groups(ops, self.run.group_ops_max).peekable();
+        let mut settled = Vec::new();
+        let performed = self.perform_groups(side, ops, &mut settled);
+        // What was done before an error counts, too.
+        performed.and(self.run.remember(settled))
+    }
+
+    /// While the operations of one group are performed, and those of the one before are recorded, the contents of the next one are staged. `settled`
+    /// is what was done, is durable, and is to be recorded.
+    fn perform_groups(
+        &mut self,
+        side: Side,
+        ops: &[Op],
+        settled: &mut Vec<IndexStep>,
+    ) -> Result<(), RunError<I::Error>> {
+        let mut groups = groups(ops, *self.run.group_ops_max.of(side)).peekable();
         let Some(first) = groups.peek() else { return Ok(()) };
         let mut staged = self.stage_jobs(side, first)?.stage()?;
+        if staged.iter().any(Option::is_some) {
+            // A name must not lead to bytes that a power cut could still take.
+            let failed = |error| RunError::Replica { side, error };
+            self.run.sides.of(side).settle_staged().map_err(failed)?;
+        }
         while let Some(group) = groups.next() {
-            let first = self.intend(side, group)?;
             let ahead = groups.peek().map(|next| self.stage_jobs(side, next)).transpose()?;
-            let (mut ahead, now) = (ahead.map(|ahead| move || ahead.stage()), staged);
-            let (mut recorded, mut next) = (Ok(()), Ok(Vec::new()));
-            let mut now = Some(now);
+            let (mut ahead, mut now) = (ahead.map(|ahead| move || ahead.stage()), Some(staged));
+            let (mut performed, mut next) = (Ok((0, Vec::new())), Ok(Vec::new()));
+            let mut before = Some(std::mem::take(settled));
             let beside = self.run.beside;
             beside.both(
-                &mut || recorded = self.perform_group(side, first, group, now.take().unwrap_or_default()),
+                &mut || {
+                    let (before, now) = (before.take().unwrap_or_default(), now.take().unwrap_or_default());
+                    performed = self.perform_group(side, group, before, now);
+                },
                 &mut || next = ahead.take().map_or(Ok(Vec::new()), |stage| stage()),
             );
-            recorded?;
+            let (first, results) = performed?;
+            let (steps, ends) = self.steps_of(side, first, group, results);
+            // What was done before the end counts, too, if it can still be made durable. So is what was staged for the next group.
+            if let Err(error) = self.run.settle() {
+                return Err(ends.unwrap_or(error));
+            }
+            *settled = steps;
+            if let Some(ends) = ends {
+                return Err(ends);
+            }
+            if !group.iter().all(is_new) {
+                // Where the bytes for the next groups stand may be another place now.
+                self.run.remember(std::mem::take(settled))?;
+            }
             staged = next?;
         }
         Ok(())
     }
 
-    /// Numbers a group, and remembers what it is about to do. What displaces or moves nothing needs no intent: if the run is killed, a new
-    /// file that is not known as its deed is no loss.
-    fn intend(&mut self, side: Side, ops: &[Op]) -> Result<u64, RunError<I::Error>> {
-        let first = self.number;
-        self.number += ops.len() as u64;
-        let displacing = (first..).zip(ops).filter(|(_, op)| op.expected.is_some());
-        let intents: Vec<IndexStep> =
-            displacing.map(|(number, op)| self.deed(number, side, op, DeedEnd::Intended)).collect();
-        if intents.is_empty() { Ok(first) } else { self.run.remember(intents).map(|()| first) }
-    }
-
+    /// Records what the group before did, and performs a group. Returns the number of its first operation, and the results.
     fn perform_group(
         &mut self,
         side: Side,
-        first: u64,
         ops: &[Op],
+        before: Vec<IndexStep>,
         mut staged: Vec<StagedOp>,
-    ) -> Result<(), RunError<I::Error>> {
+    ) -> Result<Performed, RunError<I::Error>> {
+        let first = self.intend(side, ops, before)?;
         let mut wanted = Vec::new();
         let mut results: Vec<Option<Result<Done, ReplicaError>>> = Vec::new();
         for (op, staged) in ops.iter().zip(&mut staged) {
@@ -203,11 +226,26 @@ impl<'a, I: Index> Work<'_, 'a, I> {
         }
         let mut performed = self.run.sides.of(side).perform(self.run.id, wanted).into_iter();
         let missing = || Err(ReplicaError::Stopped);
-        let results: Vec<Result<Done, ReplicaError>> = results
+        let results = results
             .into_iter()
             .map(|result| result.unwrap_or_else(|| performed.next().unwrap_or_else(missing)))
             .collect();
-        self.record(side, first, ops, results)
+        Ok((first, results))
+    }
+
+    /// Numbers a group, and remembers what it is about to do, together with what the group before did. What displaces or moves nothing needs no
+    /// intent: if the run is killed, a new file that is not known as its deed is no loss.
+    fn intend(
+        &mut self,
+        side: Side,
+        ops: &[Op],
+        mut steps: Vec<IndexStep>,
+    ) -> Result<u64, RunError<I::Error>> {
+        let first = self.number;
+        self.number += ops.len() as u64;
+        let displacing = (first..).zip(ops).filter(|(_, op)| op.expected.is_some());
+        steps.extend(displacing.map(|(number, op)| self.deed(number, side, op, DeedEnd::Intended)));
+        self.run.remember(steps).map(|()| first)
     }
 
     /// What has to be staged for a group.
@@ -266,13 +304,14 @@ impl<'a, I: Index> Work<'_, 'a, I> {
         moves.fold(path.clone(), |path, (from, to)| path.moved(from, to).unwrap_or(path))
     }
 
-    fn record(
+    /// What is to be recorded of a group, and why the run ends, if it does.
+    fn steps_of(
         &mut self,
         side: Side,
         first: u64,
         ops: &[Op],
         results: Vec<Result<Done, ReplicaError>>,
-    ) -> Result<(), RunError<I::Error>> {
+    ) -> (Vec<IndexStep>, Option<RunError<I::Error>>) {
         let mut steps = Vec::new();
         let mut ends = None;
         for ((number, op), result) in (first..).zip(ops).zip(results) {
@@ -298,7 +337,7 @@ impl<'a, I: Index> Work<'_, 'a, I> {
                 Err(error) => {
                     // Whether an operation that was cut off was performed is not known: it stays intended.
                     if error.ends_run() {
-                        ends.get_or_insert(error);
+                        ends.get_or_insert(RunError::Replica { side, error });
                         continue;
                     }
                     steps.push(self.deed(number, side, op, DeedEnd::Refused));
@@ -306,9 +345,7 @@ impl<'a, I: Index> Work<'_, 'a, I> {
                 }
             }
         }
-        // What was done before the end counts too, if it can still be made durable.
-        let settled = self.run.settle().and_then(|()| self.run.remember(steps));
-        ends.map_or(settled, |error| Err(RunError::Replica { side, error }))
+        (steps, ends)
     }
 
     /// The base of an entry that is moved where the other side has it already leaves its old path. Left there, it would tell of one entry
@@ -331,6 +368,14 @@ impl<'a, I: Index> Work<'_, 'a, I> {
 /// What is staged for an operation: nothing for one that puts no file.
 type StagedOp = Option<Result<Staged, ReplicaError>>;
 
+/// The number of a group's first operation, and what came of all.
+type Performed = (u64, Vec<Result<Done, ReplicaError>>);
+
+/// Whether an operation puts something where nothing stands.
+fn is_new(op: &Op) -> bool {
+    op.expected.is_none() && matches!(op.kind, OpKind::Put { .. } | OpKind::MakeFolder)
+}
+
 /// The contents of a group on their way to a side.
 struct Staging<'a> {
     side: Side,
@@ -344,7 +389,7 @@ struct Staging<'a> {
 }
 
 impl Staging<'_> {
-    /// Brings them beside the tree, and makes them durable there.
+    /// Brings them beside the tree.
     fn stage<E: std::error::Error>(self) -> Result<Vec<StagedOp>, RunError<E>> {
         let Self { side, replica, carried, jobs, waiting, mut staged } = self;
         if jobs.is_empty() {
@@ -357,8 +402,6 @@ impl Staging<'_> {
             return Err(failed(error.clone()));
         }
         waiting.into_iter().zip(results).for_each(|(at, result)| staged[at] = Some(result));
-        // A name must not lead to bytes that a power cut could still take.
-        replica.settle_staged().map_err(failed)?;
         Ok(staged)
     }
 }

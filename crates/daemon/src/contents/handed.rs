@@ -11,6 +11,8 @@ use swarm_sync::ContentHash;
 pub(super) struct Handed {
     last: u64,
     files: BTreeMap<ContentHash, u64>,
+    /// The same files by that number, to be forgotten without looking at all.
+    batches: BTreeMap<u64, Vec<ContentHash>>,
     contents: BTreeMap<ContentId, u64>,
     /// How far the worker was when it told the wishes that are being looked up.
     looked_up: Vec<u64>,
@@ -21,6 +23,7 @@ impl Handed {
     pub(super) fn files(&mut self, files: &[ContentHash]) -> u64 {
         self.last += 1;
         self.files.extend(files.iter().map(|file| (*file, self.last)));
+        self.batches.insert(self.last, files.to_vec());
         self.last
     }
 
@@ -42,7 +45,15 @@ impl Handed {
             self.looked_up.swap_remove(at);
         }
         let seen = self.looked_up.iter().copied().min().unwrap_or(taken).min(taken);
-        self.files.retain(|_, number| *number > seen);
+        let later = self.batches.split_off(&(seen + 1));
+        for (number, files) in std::mem::replace(&mut self.batches, later) {
+            for file in files {
+                // It may have been handed again since.
+                if self.files.get(&file) == Some(&number) {
+                    self.files.remove(&file);
+                }
+            }
+        }
         self.contents.retain(|_, number| *number > seen);
     }
 
@@ -83,7 +94,7 @@ mod tests {
         assert!(handed.has_file(&FILE, 0), "nobody told of it yet");
         handed.begin(number);
         handed.end(number);
-        assert!(handed.files.is_empty(), "what was seen is forgotten");
+        assert!(handed.files.is_empty() && handed.batches.is_empty(), "what was seen is forgotten");
     }
 
     #[test]

@@ -321,9 +321,13 @@ impl Contents {
     /// Files are whole: what was said of them is over.
     pub(super) fn on_whole(&mut self, library: LibraryKey, content: ContentId, whole: &[ContentHash]) {
         if let Some(wanted) = self.wanted.get_mut(&content) {
-            wanted.files.retain(|hash, _| !whole.contains(hash));
+            for hash in whole {
+                wanted.files.remove(hash);
+            }
         }
-        self.steers.forget(library, |part| matches!(part, Part::File(file) if whole.contains(file)));
+        if !self.steers.is_empty() {
+            self.steers.forget(library, |part| matches!(part, Part::File(file) if whole.contains(file)));
+        }
     }
 
     /// Whether a content was opened while it was held, or a file of it while that was cancelled.

@@ -31,7 +31,7 @@ pub(super) fn perform_all(
     ops: Vec<(Op, Option<Staged>)>,
 ) -> Vec<Result<Done, ReplicaError>> {
     let numbered: Vec<_> = ops.into_iter().map(|(op, staged)| number(incoming, op, staged)).collect();
-    let begun = root.check().and_then(|()| Record::of(run, &numbered).write(root, incoming));
+    let begun = root.check().and_then(|()| Record::of(run, &numbered).write(root, incoming, &numbered));
     let mut ended = begun.err();
     let batch = Batch { root, incoming, run };
     let mut perform = |(at, (op, number)): (usize, (Op, Option<u64>))| match &ended {

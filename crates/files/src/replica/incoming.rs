@@ -25,13 +25,16 @@ use crate::locked;
 pub(super) struct Incoming {
     next: [AtomicU64; LANES],
     is_made: [AtomicBool; LANES],
-    /// Copies that no sync covers yet.
-    has_unsynced_copies: AtomicBool,
+    /// Syncs that began.
+    begun: AtomicU64,
+    /// The number of the last one that succeeded.
+    covered: AtomicU64,
     /// Anything that no sync covers yet.
     is_unsynced: AtomicBool,
     /// Held while a sync is under way.
     syncing: Mutex<()>,
-    staged: Mutex<BTreeMap<u64, Copied>>,
+    /// What was staged, and the number of the sync that makes it durable at the latest.
+    staged: Mutex<BTreeMap<u64, (Copied, u64)>>,
     /// Where those came from that were moved here.
     taken: Mutex<BTreeMap<u64, Origin>>,
     left: Mutex<Left>,
@@ -119,19 +122,28 @@ impl Incoming {
     /// A file that was taken is ready. Its bytes were synced by the fetch; only its names, its time and its permissions were not.
     pub(super) fn insert_taken(&self, number: u64, copied: Copied) -> Staged {
         self.mark_unsynced();
-        locked(&self.staged).insert(number, copied);
+        locked(&self.staged).insert(number, (copied, 0));
         Staged(number)
     }
 
+    /// A copy is ready: all its bytes are written.
     pub(super) fn insert(&self, number: u64, copied: Copied) -> Staged {
-        self.has_unsynced_copies.store(true, Ordering::SeqCst);
+        // One that is under way may have begun before the bytes were written.
+        let covered_by = self.begun.load(Ordering::SeqCst) + 1;
         self.mark_unsynced();
-        locked(&self.staged).insert(number, copied);
+        locked(&self.staged).insert(number, (copied, covered_by));
         Staged(number)
     }
 
     pub(super) fn get(&self, staged: Staged) -> Option<Copied> {
-        locked(&self.staged).get(&staged.0).copied()
+        locked(&self.staged).get(&staged.0).map(|(copied, _)| *copied)
+    }
+
+    /// Whether any of these may be lost by a power cut. What is staged meanwhile for a later batch is of no account.
+    pub(super) fn has_unsynced_copies(&self, numbers: impl IntoIterator<Item = u64>) -> bool {
+        let covered = self.covered.load(Ordering::SeqCst);
+        let staged = locked(&self.staged);
+        numbers.into_iter().any(|number| staged.get(&number).is_some_and(|(_, by)| *by > covered))
     }
 
     /// Removes a copy that is not needed; one that was taken goes back to where it came from.
@@ -190,23 +202,19 @@ impl Incoming {
         self.is_unsynced.load(Ordering::SeqCst)
     }
 
-    pub(super) fn has_unsynced_copies(&self) -> bool {
-        self.has_unsynced_copies.load(Ordering::SeqCst)
-    }
-
     /// Makes everything durable that was changed below the root, if anything was.
     pub(super) fn sync(&self, root: &Root) -> Result<(), ReplicaError> {
         // Who finds that a sync is under way waits for it: it may be the one that covers what was done here.
         let _turn = locked(&self.syncing);
         // What is done from here on is left to the next sync.
-        let had_copies = self.has_unsynced_copies.swap(false, Ordering::SeqCst);
         if !self.is_unsynced.swap(false, Ordering::SeqCst) {
             return Ok(());
         }
+        let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let synced = Self::sync_file_system(root);
-        if synced.is_err() {
-            self.has_unsynced_copies.fetch_or(had_copies, Ordering::SeqCst);
-            self.mark_unsynced();
+        match &synced {
+            Ok(()) => self.covered.store(number, Ordering::SeqCst),
+            Err(_) => self.mark_unsynced(),
         }
         synced
     }

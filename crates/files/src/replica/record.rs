@@ -64,11 +64,17 @@ impl Record {
         Self { run, replaced: replaced.collect(), detours: detours.collect() }
     }
 
-    /// Writes the record, if there is anything to record, and makes it durable together with all that was staged.
-    pub(super) fn write(&self, root: &Root, incoming: &Incoming) -> Result<(), ReplicaError> {
+    /// Writes the record, if there is anything to record, and makes it durable together with what was staged for these operations.
+    pub(super) fn write(
+        &self,
+        root: &Root,
+        incoming: &Incoming,
+        ops: &[(Op, Option<u64>)],
+    ) -> Result<(), ReplicaError> {
         let Some(path) = self.first_path() else {
             // Without the sync, a crash could leave half a content under its name.
-            return if incoming.has_unsynced_copies() { incoming.sync(root) } else { Ok(()) };
+            let is_unsynced = incoming.has_unsynced_copies(ops.iter().filter_map(|(_, number)| *number));
+            return if is_unsynced { incoming.sync(root) } else { Ok(()) };
         };
         let number = incoming.number();
         incoming.make_folder(root, path, number)?;

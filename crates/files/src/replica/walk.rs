@@ -1,5 +1,5 @@
 //! Walks a folder in path order: a folder stands directly before its entries, and these are sorted by their bytes. Runs on a thread of its
-//! own, a bounded number of entries ahead of its reader.
+//! own, a bounded number of entries ahead of its reader; a place that is no folder is told at once.
 //!
 //! Invariants: a place that could not be looked at is told as blind, never left out; links are not followed and mounts not crossed, so
 //! the walk ends. At most one folder is held open, beside those of so many entries that they are looked at in parts: memory and
@@ -28,9 +28,17 @@ use super::root::Root;
 pub(super) fn walk(root: &Arc<Root>, place: Option<&TreePath>) -> Result<Walk, ReplicaError> {
     root.check()?;
     let (sender, batches) = sync_channel(BATCHES_MAX);
-    let (walked, place) = (Arc::clone(root), place.cloned());
-    let walk =
-        move || Walker { root: walked, frames: Vec::new(), batch: Vec::new(), sender }.run(place.as_ref());
+    let mut walker = Walker { root: Arc::clone(root), frames: Vec::new(), batch: Vec::new(), sender };
+    // What begins a walk is less than a batch: nothing waits for a reader here.
+    let begun = match place {
+        None => walker.start_at_root(),
+        Some(place) => walker.start_at(place),
+    };
+    if begun.is_err() || walker.frames.is_empty() {
+        walker.check_root();
+        return Ok(Box::new(walker.batch.into_iter()));
+    }
+    let walk = move || walker.run();
     let thread = std::thread::Builder::new().name("walk".into()).spawn(walk).map_err(|error| {
         ReplicaError::Io { path: Shown(root.dir.path()).to_string(), op: "walk", why: error.to_string() }
     })?;
@@ -101,13 +109,9 @@ struct Looked {
 struct Unread;
 
 impl Walker {
-    fn run(mut self, place: Option<&TreePath>) {
-        let ended = match place {
-            None => self.start_at_root(),
-            Some(place) => self.start_at(place),
-        };
+    fn run(mut self) {
         // An unread walk has nobody to tell.
-        let _ = ended.and_then(|()| self.walk_frames()).and_then(|()| self.finish());
+        let _ = self.walk_frames().and_then(|()| self.finish());
     }
 
     fn start_at_root(&mut self) -> Result<(), Unread> {
@@ -263,12 +267,16 @@ impl Walker {
         self.sender.send(std::mem::replace(&mut self.batch, next)).map_err(|_| Unread)
     }
 
-    /// A root that went away during the walk looked empty from then on.
     fn finish(&mut self) -> Result<(), Unread> {
+        self.check_root();
+        self.flush()
+    }
+
+    /// A root that went away during the walk looked empty from then on.
+    fn check_root(&mut self) {
         if let Err(gone) = self.root.check() {
             self.batch.push(Err(gone));
         }
-        self.flush()
     }
 }
 

@@ -250,6 +250,10 @@ fn compare(world: &World, nodes: &Nodes, rng: &mut Rng, seed: u64) {
     let part = nodes.iter().filter(|(path, _)| path.is_at_or_below(&place));
     let part: Nodes = part.map(|(path, node)| (path.clone(), node.clone())).collect();
     assert_eq!(show(&world.nodes(Some(&place))), show(&part), "seed {seed}, at {place}");
+    let tops: Vec<TreePath> = nodes.keys().filter(|path| path.parent().is_none()).cloned().collect();
+    let each: Vec<_> = world.overlay.walk_each(&tops).collect();
+    let whole: Vec<_> = world.overlay.walk(None).unwrap().collect();
+    assert_eq!(each, whole, "seed {seed}: place by place it is the same walk");
     for (path, node) in part {
         let Node::File { text, .. } = &node else { continue };
         let entry = world.observe(&path).expect("it stands there");

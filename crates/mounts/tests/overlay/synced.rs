@@ -50,7 +50,7 @@ impl Pair {
             on_event: &mut on_event,
             carried: &|_, _| {},
             beside: &InTurn,
-            group_ops_max: 1000,
+            group_ops_max: PerSide { local: 1000, remote: 1000 },
         })
     }
 

@@ -371,6 +371,7 @@ impl Beside for EitherFirst {
 }
 
 /// Small groups show what happens between two of them.
-fn group_ops_max(run: RunId) -> usize {
-    [1, 2, 5, limits::GROUP_OPS_MAX][(mix(0, run.ms()) % 4) as usize]
+fn group_ops_max(run: RunId) -> PerSide<usize> {
+    let of = |side| [1, 2, 5, limits::GROUP_OPS_MAX][(mix(side, run.ms()) % 4) as usize];
+    PerSide { local: of(0), remote: of(1) }
 }

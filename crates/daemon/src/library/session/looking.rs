@@ -31,11 +31,7 @@ impl Session {
                 self.note_unseen(&tally);
                 self.blind.local = tally.blind;
             }
-            Some(places) => {
-                for place in places {
-                    self.look_at_one(&known, place, thorough)?;
-                }
-            }
+            Some(places) => self.look_at(&known, places, thorough)?,
         }
         let before = self.unseen.clone();
         let uncovered = self.uncover_edits(places)?;
@@ -44,9 +40,7 @@ impl Session {
         // The folders above may have been hidden with them.
         let tops: BTreeSet<TreePath> =
             uncovered.into_iter().map(|path| path.ancestors().last().unwrap_or(path)).collect();
-        for top in tops {
-            self.look_at_one(&known, &top, false)?;
-        }
+        self.look_at(&known, &Vec::from_iter(tops), false)?;
         // Another look at the folders above says nothing of what is hidden there.
         self.unseen.extend(noted);
         self.digests.store(&mut self.book)?;
@@ -54,20 +48,25 @@ impl Session {
         Ok(())
     }
 
-    /// What is known of other places stays.
-    fn look_at_one(
+    /// Looks at these places, all in one observation. What is known of other places stays.
+    fn look_at(
         &mut self,
         known: &IndexReader,
-        place: &TreePath,
+        places: &[TreePath],
         thorough: bool,
     ) -> Result<(), LibraryError> {
-        let tally = self.observe(known, Some(place), thorough)?;
-        let at = Shown(place.as_str()).to_string();
+        let places = outermost(places);
+        let tally = self.observe(known, Some(&places), thorough)?;
+        let shown: BTreeSet<String> = places.iter().map(|place| Shown(place.as_str()).to_string()).collect();
         self.unseen.retain(|path, _| {
-            path.strip_prefix(&at).is_none_or(|rest| !rest.is_empty() && !rest.starts_with('/'))
+            let above = path.match_indices('/').map(|(end, _)| &path[..end]);
+            !above.chain([path.as_str()]).any(|at| shown.contains(at))
         });
         self.note_unseen(&tally);
-        self.blind.local.retain(|blind| !blind.path.is_at_or_below(place));
+        self.blind.local.retain(|blind| {
+            let is_in = |path: &TreePath| places.binary_search(path).is_ok();
+            !is_in(&blind.path) && !blind.path.ancestors().any(|above| is_in(&above))
+        });
         self.blind.local.extend(tally.blind);
         Ok(())
     }
@@ -95,22 +94,36 @@ impl Session {
     fn observe(
         &mut self,
         known: &IndexReader,
-        place: Option<&TreePath>,
+        places: Option<&[TreePath]>,
         thorough: bool,
     ) -> Result<Tally, LibraryError> {
         let forgets_unseen = !self.index.has_base()?;
-        let walk = self.overlay.walk(place)?;
-        let known = known.known(Side::Local, place).map(|row| row.map_err(LibraryError::from));
+        let overlay = &self.overlay;
         let mut observer = ToIndex {
-            overlay: &self.overlay,
+            overlay,
             index: &mut self.index,
             book: &mut self.book,
             digests: &self.digests,
             ignore: &self.ignore,
             forgets_unseen,
         };
-        observe(walk, known, thorough, &mut observer)
+        let known_at = |place| known.known(Side::Local, place).map(|row| row.map_err(LibraryError::from));
+        match places {
+            None => observe(overlay.walk(None)?, known_at(None), thorough, &mut observer),
+            Some(places) => {
+                let known = places.iter().flat_map(|place| known_at(Some(place)));
+                observe(overlay.walk_each(places), known, thorough, &mut observer)
+            }
+        }
     }
+}
+
+/// These places in the order of paths, without those below others.
+fn outermost(places: &[TreePath]) -> Vec<TreePath> {
+    let mut sorted = places.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup_by(|place, above| place.is_at_or_below(above));
+    sorted
 }
 
 /// Writes what was seen to the index, a batch at a time.
@@ -154,3 +167,15 @@ impl Observer for ToIndex<'_> {
 
 /// Entries that could not be taken up and are named.
 const UNSEEN_MAX: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_below_another_is_looked_at_once() {
+        let places = ["b", "a/x", "a!", "a/x/y", "a", "b"].map(|place| TreePath::new(place).expect("a path"));
+        let shown: Vec<_> = outermost(&places).iter().map(TreePath::to_string).collect();
+        assert_eq!(shown, ["a", "a!", "b"]);
+    }
+}

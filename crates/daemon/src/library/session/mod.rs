@@ -222,7 +222,7 @@ impl Session {
             on_event,
             carried: &|_, _| {},
             beside: &OnTwoThreads,
-            group_ops_max: swarm_sync::limits::GROUP_OPS_MAX,
+            group_ops_max: PerSide { local: GROUP_FILES_MAX, remote: swarm_sync::limits::GROUP_OPS_MAX },
         };
         let done = work(&mut run)?;
         Ok((done, view.made()))
@@ -230,3 +230,6 @@ impl Session {
 }
 
 pub(crate) const INDEX: &str = "library.db";
+/// Operations of one group on this disk: while one group is performed the next one is staged, so that both cores work. Smaller groups of records
+/// would be more commits.
+const GROUP_FILES_MAX: usize = 1 << 12;

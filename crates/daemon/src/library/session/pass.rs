@@ -226,8 +226,7 @@ fn file_put(op: &Op) -> Option<ContentHash> {
     }
 }
 
-/// New paths of one plan: two groups of a run, so that one is staged while the other is performed. A path takes some 400 bytes in a plan, and
-/// as much again in a group.
+/// New paths of one plan. A path takes some 400 bytes in a plan, and as much again in a group.
 pub(super) const PART_PATHS_MAX: usize = 2 * swarm_sync::limits::GROUP_OPS_MAX;
 /// A plan without what is lacking may want what was hidden by it, once or twice.
 const REPLANS_MAX: usize = 4;

@@ -385,6 +385,21 @@ fn what_is_performed_during_a_sync_is_synced_again() {
     assert!(log[place..].contains(&Noted::SyncFileSystem), "{log:?}");
 }
 
+/// While a batch takes its places, the copies of later ones are staged: each of them would be a sync for nothing.
+#[test]
+fn a_batch_whose_copies_are_durable_waits_for_no_sync_of_others() {
+    let mut side = Side::new();
+    let watch = side.tapped(Plan::Nothing);
+    let now = side.stage("now", "text");
+    side.replica.settle_staged().unwrap();
+    let later = side.stage("later", "text");
+    side.perform(put("now", "text", None), Some(now)).unwrap();
+    let syncs = || watch.log().iter().filter(|done| **done == Noted::SyncFileSystem).count();
+    assert_eq!(syncs(), 1);
+    side.perform(put("later", "text", None), Some(later)).unwrap();
+    assert_eq!(syncs(), 2, "half a content may stand under its name");
+}
+
 #[test]
 fn a_name_that_a_file_system_calls_missing_is_refused_as_a_name() {
     let mut side = Side::of(&[("d/", "")]);

@@ -11,6 +11,7 @@ mod watching;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use swarm_sync::{
@@ -45,11 +46,12 @@ impl Side {
         self.folder.path()
     }
 
-    /// Every operation fails as planned from now on.
-    fn tapped(&mut self, plan: Plan) {
+    /// Every operation fails as planned from now on, and is noted.
+    fn tapped(&mut self, plan: Plan) -> Arc<Watch> {
         let watch = Watch::new(plan, &super::disk::Disk::of(self.path()));
         let dir = Dir::open(self.path()).unwrap().tapped(Tap::of(&watch));
         self.replica = FolderReplica::over(dir, FolderOptions::default()).unwrap();
+        watch
     }
 
     fn walk(&mut self, place: Option<&str>) -> Vec<Seen> {

@@ -125,7 +125,10 @@ fn steps(
         on_event: &mut on_event,
         carried: &|_, _| (),
         beside: &OneAfterOther,
-        group_ops_max: [1, 2, 5, limits::GROUP_OPS_MAX][(mix(0, run.ms()) % 4) as usize],
+        group_ops_max: PerSide {
+            local: [1, 2, 5, limits::GROUP_OPS_MAX][(mix(0, run.ms()) % 4) as usize],
+            remote: [1, 2, 5, limits::GROUP_OPS_MAX][(mix(1, run.ms()) % 4) as usize],
+        },
     };
     for side in Side::BOTH {
         run.sides.of(side).recover().map_err(|error| RunError::Replica { side, error })?;

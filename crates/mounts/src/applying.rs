@@ -110,6 +110,9 @@ impl Work<'_> {
     }
 
     fn put(&mut self, op: &Op, expected: Option<&Entry>) -> Result<Step, ReplicaError> {
+        if let Some(inside) = self.of_the_target_alone(&op.path) {
+            return self.step(op, inside, op.expected.clone());
+        }
         let inside = match self.upper(&op.path)? {
             Upper::Stands { inside, .. } => return self.step(op, inside, op.expected.clone()),
             Upper::Free { inside } => inside,
@@ -266,6 +269,16 @@ impl Work<'_> {
         match path.parent() {
             Some(above) if self.folders.contains(&above) => self.overlay.upper_in_a_folder(path),
             Some(_) | None => self.overlay.upper(path),
+        }
+    }
+
+    /// Where in the sync target a path is, if only that has anything to say about it: no read-only mount, and no folder above that is missing.
+    /// The sync target looks by itself before it acts.
+    fn of_the_target_alone(&self, path: &TreePath) -> Option<TreePath> {
+        let is_known = self.overlay.read_only.is_empty() && self.folders.contains(&path.parent()?);
+        match self.overlay.target.as_ref().filter(|_| is_known)?.layer.inward(path) {
+            Inward::Below(inside) => Some(inside),
+            Inward::Root | Inward::Above | Inward::Apart => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! One run: performs a plan on both sides and remembers what came of it. Operations go in groups: contents are staged and made durable,
 //! then they take their places, then both sides are durable, and only then does the index believe it. Meanwhile the contents of the
-//! next group are staged, so that one sync makes them and the places of this group durable. A run may be cut off between any two of these
+//! next group are staged, and one sync makes these and the places of the group before durable. A run may be cut off between any two of these
 //! steps; the next one sees from the trees what was done.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -145,25 +145,24 @@ struct Work<'run, 'a, I> {
 impl<'a, I: Index> Work<'_, 'a, I> {
     /// Performs all operations of a side.
     fn perform(&mut self, side: Side, ops: &[Op]) -> Result<(), RunError<I::Error>> {
-        let mut settled = Vec::new();
-        let performed = self.perform_groups(side, ops, &mut settled);
-        // What was done before an error counts, too.
-        performed.and(self.run.remember(settled))
+        let mut done = Vec::new();
+        let performed = self.perform_groups(side, ops, &mut done);
+        // What was done before an error counts, too, if it can still be made durable.
+        performed.and(self.record(&mut done))
     }
 
-    /// While the operations of one group are performed, and those of the one before are recorded, the contents of the next one are staged. `settled`
-    /// is what was done, is durable, and is to be recorded.
+    /// While the operations of one group are performed, and those of the one before are made durable and recorded, the contents of the next one are
+    /// staged. `done` is what is still to be recorded.
     fn perform_groups(
         &mut self,
         side: Side,
         ops: &[Op],
-        settled: &mut Vec<IndexStep>,
+        done: &mut Vec<IndexStep>,
     ) -> Result<(), RunError<I::Error>> {
         let mut groups = groups(ops, *self.run.group_ops_max.of(side)).peekable();
         let Some(first) = groups.peek() else { return Ok(()) };
         let mut staged = self.stage_jobs(side, first)?.stage()?;
         if staged.iter().any(Option::is_some) {
-            // A name must not lead to bytes that a power cut could still take.
             let failed = |error| RunError::Replica { side, error };
             self.run.sides.of(side).settle_staged().map_err(failed)?;
         }
@@ -171,43 +170,49 @@ impl<'a, I: Index> Work<'_, 'a, I> {
             let ahead = groups.peek().map(|next| self.stage_jobs(side, next)).transpose()?;
             let (mut ahead, mut now) = (ahead.map(|ahead| move || ahead.stage()), Some(staged));
             let (mut performed, mut next) = (Ok((0, Vec::new())), Ok(Vec::new()));
-            let mut before = Some(std::mem::take(settled));
             let beside = self.run.beside;
             beside.both(
-                &mut || {
-                    let (before, now) = (before.take().unwrap_or_default(), now.take().unwrap_or_default());
-                    performed = self.perform_group(side, group, before, now);
-                },
+                &mut || performed = self.perform_group(side, group, done, now.take().unwrap_or_default()),
                 &mut || next = ahead.take().map_or(Ok(Vec::new()), |stage| stage()),
             );
             let (first, results) = performed?;
             let (steps, ends) = self.steps_of(side, first, group, results);
-            // What was done before the end counts, too, if it can still be made durable. So is what was staged for the next group.
-            if let Err(error) = self.run.settle() {
-                return Err(ends.unwrap_or(error));
-            }
-            *settled = steps;
+            done.extend(steps);
             if let Some(ends) = ends {
+                // It says more than what follows from it.
+                let _ = self.record(done);
                 return Err(ends);
             }
             if !group.iter().all(is_new) {
                 // Where the bytes for the next groups stand may be another place now.
-                self.run.remember(std::mem::take(settled))?;
+                self.record(done)?;
             }
             staged = next?;
         }
         Ok(())
     }
 
-    /// Records what the group before did, and performs a group. Returns the number of its first operation, and the results.
+    /// Makes both sides durable, and then records what was done.
+    fn record(&mut self, done: &mut Vec<IndexStep>) -> Result<(), RunError<I::Error>> {
+        let done = std::mem::take(done);
+        if done.is_empty() {
+            return Ok(());
+        }
+        self.run.settle()?;
+        self.run.remember(done)
+    }
+
+    /// Records what the groups before did, and performs a group. Returns the number of its first operation, and the results.
     fn perform_group(
         &mut self,
         side: Side,
         ops: &[Op],
-        before: Vec<IndexStep>,
+        done: &mut Vec<IndexStep>,
         mut staged: Vec<StagedOp>,
     ) -> Result<Performed, RunError<I::Error>> {
-        let first = self.intend(side, ops, before)?;
+        // What is staged for this group becomes durable with it: a name must not lead to bytes that a power cut could still take.
+        self.record(done)?;
+        let first = self.intend(side, ops)?;
         let mut wanted = Vec::new();
         let mut results: Vec<Option<Result<Done, ReplicaError>>> = Vec::new();
         for (op, staged) in ops.iter().zip(&mut staged) {
@@ -233,19 +238,15 @@ impl<'a, I: Index> Work<'_, 'a, I> {
         Ok((first, results))
     }
 
-    /// Numbers a group, and remembers what it is about to do, together with what the group before did. What displaces or moves nothing needs no
-    /// intent: if the run is killed, a new file that is not known as its deed is no loss.
-    fn intend(
-        &mut self,
-        side: Side,
-        ops: &[Op],
-        mut steps: Vec<IndexStep>,
-    ) -> Result<u64, RunError<I::Error>> {
+    /// Numbers a group, and remembers what it is about to do. What displaces or moves nothing needs no intent: if the run is killed, a new
+    /// file that is not known as its deed is no loss.
+    fn intend(&mut self, side: Side, ops: &[Op]) -> Result<u64, RunError<I::Error>> {
         let first = self.number;
         self.number += ops.len() as u64;
         let displacing = (first..).zip(ops).filter(|(_, op)| op.expected.is_some());
-        steps.extend(displacing.map(|(number, op)| self.deed(number, side, op, DeedEnd::Intended)));
-        self.run.remember(steps).map(|()| first)
+        let intents = displacing.map(|(number, op)| self.deed(number, side, op, DeedEnd::Intended));
+        let intents: Vec<IndexStep> = intents.collect();
+        self.run.remember(intents).map(|()| first)
     }
 
     /// What has to be staged for a group.

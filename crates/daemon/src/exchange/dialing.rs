@@ -35,23 +35,31 @@ pub(crate) enum Dialed {
 pub(crate) async fn keep_linked(
     endpoint: Endpoint,
     target: Target,
-    states: watch::Receiver<Vec<PeerState>>,
+    mut states: watch::Receiver<Vec<PeerState>>,
     (inputs, dialed): (mpsc::Sender<Input>, mpsc::Sender<Dialed>),
     ending: CancellationToken,
 ) {
     let work = async {
         let (mut wait, mut node) = (RETRY_MIN, target.node);
         loop {
-            let is_linked = |node: NodeId| -> bool {
-                let linked: BTreeSet<NodeId> = linked(&states.borrow());
-                linked.contains(&node)
-            };
+            let is_linked = |node: NodeId| linked(&states.borrow()).contains(&node);
             if node.is_some_and(is_linked) {
                 wait = RETRY_MIN;
                 tokio::time::sleep(LOOK_INTERVAL).await;
                 continue;
             }
-            let failed = match dial(&endpoint, &target, &mut node, &dialed).await {
+            let before = linked(&states.borrow());
+            let newcomer = until_newcomer(&mut states, &before, node.is_none());
+            let first = tokio::select! {
+                done = dial(&endpoint, &target, &mut node, &dialed) => Some(done),
+                // What was sent before it listened is sent again seconds later.
+                () = newcomer => None,
+            };
+            let done = match first {
+                Some(done) => done,
+                None => dial(&endpoint, &target, &mut node, &dialed).await,
+            };
+            let failed = match done {
                 Ok(link) => {
                     let _ = inputs.send(Input::Up { link, dialed: true }).await;
                     // Its Hello makes it known as linked.
@@ -63,7 +71,10 @@ pub(crate) async fn keep_linked(
             if let Some(reason) = failed {
                 let failed = Dialed::Failed { address: target.address.clone(), reason };
                 let _ = dialed.send(failed).await;
-                tokio::time::sleep(wait).await;
+                // However many come, an address is dialed only so often.
+                tokio::time::sleep(wait.min(RETRY_MIN)).await;
+                let newcomer = until_newcomer(&mut states, &before, node.is_none());
+                let _ = tokio::time::timeout(wait.saturating_sub(RETRY_MIN), newcomer).await;
                 wait = (wait * 2).min(RETRY_MAX);
             }
         }
@@ -71,6 +82,19 @@ pub(crate) async fn keep_linked(
     tokio::select! {
         () = work => {}
         () = ending.cancelled() => {}
+    }
+}
+
+/// Waits until a node is linked that was not before: it may be the one at an address that did not answer so far, and is a stranger until it is
+/// asked there. Forever, if nobody is awaited.
+async fn until_newcomer(
+    states: &mut watch::Receiver<Vec<PeerState>>,
+    before: &BTreeSet<NodeId>,
+    is_awaited: bool,
+) {
+    let is_newcomer = |state: &PeerState| !before.contains(&state.node);
+    if !is_awaited || states.wait_for(|states| states.iter().any(is_newcomer)).await.is_err() {
+        std::future::pending().await
     }
 }
 
@@ -123,3 +147,36 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 const GREETING_PAUSE: Duration = Duration::from_secs(1);
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_did_not_answer_is_dialed_when_a_node_comes() {
+        let peer = |n: u8| PeerState {
+            node: NodeId::from_bytes([n; 32]),
+            name: String::new(),
+            address: ([127, 0, 0, 1], 1).into(),
+            libraries: BTreeMap::new(),
+            user: None,
+            sent_len: 0,
+            received_len: 0,
+            agent: String::new(),
+            protocol: (0, 0),
+            round_trip: Duration::ZERO,
+        };
+        let (states, mut seen) = watch::channel(vec![peer(1)]);
+        let before = linked(&states.borrow());
+        let soon = Duration::from_millis(50);
+        states.send_replace(vec![peer(1)]);
+        let nobody = tokio::time::timeout(soon, until_newcomer(&mut seen, &before, true));
+        assert!(nobody.await.is_err(), "nobody came");
+        states.send_replace(vec![peer(1), peer(2)]);
+        let unawaited = tokio::time::timeout(soon, until_newcomer(&mut seen, &before, false));
+        assert!(unawaited.await.is_err(), "who it is is known");
+        until_newcomer(&mut seen, &before, true).await;
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use swarm_core::base::NodeId;
 use swarm_core::manifest::SigningKey;
@@ -131,6 +132,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, oneshot::Receiver<()
         known,
         approved_here: false,
         figured_at: None,
+        figured_for: Duration::ZERO,
         ticked_at: Some(clock::moment()),
         pruned_at: None,
         looked_at: None,

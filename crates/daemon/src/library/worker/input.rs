@@ -156,6 +156,7 @@ impl Worker {
         store: &Arc<GatheredStore>,
         due: &mut Due,
     ) -> Result<(), LibraryError> {
+        tracing::debug!(library = %self.session.settings.name, files = hashes.len(), "files came");
         self.known.fetch_trouble = None;
         self.false_contents.extend(hashes.iter().copied());
         let hashes = self.session.proven(hashes, store)?;

@@ -56,6 +56,8 @@ struct Worker {
     /// Somebody said yes to the deletions that this disk shows.
     approved_here: bool,
     figured_at: Option<Instant>,
+    /// How long that took.
+    figured_for: Duration,
     /// When what is due now and then was done last.
     ticked_at: Option<Instant>,
     /// When expired versions were looked for last.
@@ -212,6 +214,15 @@ impl Worker {
         let is_due = due.pass || due.look.is_some() || has_ended;
         if is_due {
             let report = self.session.pass(self.approved_here)?;
+            tracing::debug!(
+                library = %self.session.settings.name,
+                performed = report.performed,
+                refused = report.refused.len(),
+                wanted = report.wanted.len(),
+                commits = report.commits,
+                is_part = report.is_part,
+                "made a pass"
+            );
             self.take_report(report);
         }
         if self.pruned_at.is_none_or(|at| at.elapsed() >= PRUNE_INTERVAL) {

@@ -213,21 +213,47 @@ impl Contents {
     ) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut rests = false;
         while !self.stopping {
-            tokio::select! {
-                input = inputs.recv() => match input {
-                    Some(input) => self.on_input(input).await,
-                    None => self.stopping = true,
-                },
-                Some(event) = events.recv() => self.on_event(event).await,
-                Some(Ok(done)) = self.tasks.join_next() => self.on_done(done).await,
-                _ = tick.tick() => self.on_tick().await,
+            let is_tick = tokio::select! {
+                input = inputs.recv() => {
+                    match input {
+                        Some(input) => self.on_input(input).await,
+                        None => self.stopping = true,
+                    }
+                    false
+                }
+                Some(event) = events.recv() => {
+                    self.on_event(event).await;
+                    false
+                }
+                Some(Ok(done)) = self.tasks.join_next() => {
+                    self.on_done(done).await;
+                    false
+                }
+                _ = tick.tick() => {
+                    self.on_tick().await;
+                    true
+                }
+            };
+            if is_tick && self.is_at_rest() {
+                tick.reset_after(REST_TICK);
+                rests = true;
+            } else if rests {
+                tick.reset_after(TICK);
+                rests = false;
             }
         }
         // Nothing is filled any more.
         self.joined.clear();
         // The node has to be heard until it has ended.
         while events.recv().await.is_some() {}
+    }
+
+    /// Whether nothing is fetched, and nothing waits to be.
+    fn is_at_rest(&self) -> bool {
+        let is_fetching = self.joined.values().any(|joined| joined.is_fetching);
+        !is_fetching && self.waiting.is_empty() && self.retries.is_empty() && self.tickets.is_empty()
     }
 
     async fn on_input(&mut self, input: Input) {
@@ -574,5 +600,7 @@ fn content_of(event: &NodeEvent) -> Option<ContentId> {
 
 /// How often whole files are looked for, and idle contents.
 const TICK: Duration = Duration::from_millis(100);
+/// The same while nothing is fetched: a node that rests is not to wake for it.
+const REST_TICK: Duration = Duration::from_secs(1);
 /// How often peers are asked again for what is being fetched: some came meanwhile, or got what they had not.
 const SEEK_INTERVAL: Duration = Duration::from_secs(5);

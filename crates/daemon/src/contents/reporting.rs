@@ -33,7 +33,7 @@ impl Contents {
         let Some(handle) = self.libraries.get(&joined.library).filter(|_| !whole.is_empty()) else { return };
         let number = self.handed.entry(joined.library).or_default().files(&whole);
         // A worker that has ended needs nothing more.
-        let _ = handle.inputs.send(LibraryInput::Arrived(whole, store, number)).await;
+        let _ = handle.arrived.send(LibraryInput::Arrived(whole, store, number)).await;
     }
 
     /// Tells the worker that all that was wanted of a content is there.
@@ -41,7 +41,7 @@ impl Contents {
         let Some(joined) = self.joined.get(&content) else { return };
         if let (Some(store), Some(handle)) = (joined.store.clone(), self.libraries.get(&joined.library)) {
             let number = self.handed.entry(joined.library).or_default().content(content);
-            let _ = handle.inputs.send(LibraryInput::Completed(content, store, number)).await;
+            let _ = handle.arrived.send(LibraryInput::Completed(content, store, number)).await;
         }
     }
 }

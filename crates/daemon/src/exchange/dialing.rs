@@ -42,11 +42,15 @@ pub(crate) async fn keep_linked(
     let work = async {
         let (mut wait, mut node) = (RETRY_MIN, target.node);
         loop {
-            let is_linked = |node: NodeId| linked(&states.borrow()).contains(&node);
-            if node.is_some_and(is_linked) {
-                wait = RETRY_MIN;
-                tokio::time::sleep(LOOK_INTERVAL).await;
-                continue;
+            if let Some(node) = node {
+                let is_gone = |states: &Vec<PeerState>| states.iter().all(|state| state.node != node);
+                if !is_gone(&states.borrow()) {
+                    wait = RETRY_MIN;
+                    if states.wait_for(is_gone).await.is_err() {
+                        // Nothing tells of links any more: the daemon ends.
+                        return;
+                    }
+                }
             }
             let before = linked(&states.borrow());
             let newcomer = until_newcomer(&mut states, &before, node.is_none());
@@ -142,8 +146,6 @@ async fn identify(endpoint: &Endpoint, address: &str) -> Result<NodeId, Sentence
     Err(reason)
 }
 
-/// How often a linked peer is looked at.
-const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 const GREETING_PAUSE: Duration = Duration::from_secs(1);
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(15);

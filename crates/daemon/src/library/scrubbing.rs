@@ -93,4 +93,4 @@ const DAY_MS: u64 = 24 * 3600 * 1000;
 /// Bytes a second: a tenth of what a plain disk gives.
 const RATE: u64 = 16 << 20;
 const LOOK_INTERVAL: Duration = Duration::from_mins(1);
-const STEP: Duration = Duration::from_millis(200);
+const STEP: Duration = Duration::from_secs(1);

@@ -127,7 +127,7 @@ impl Learning {
         }
         let (whole, store) = (store.take_whole(), Arc::new(store));
         // A worker that has ended needs nothing more.
-        let _ = handle.inputs.blocking_send(LibraryInput::Arrived(whole, store, 0));
+        let _ = handle.arrived.blocking_send(LibraryInput::Arrived(whole, store, 0));
         Ok(())
     }
 }

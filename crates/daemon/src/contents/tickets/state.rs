@@ -74,6 +74,11 @@ pub(super) struct TicketJoined {
 }
 
 impl Tickets {
+    /// Whether there are none.
+    pub(in crate::contents) fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
     /// What is remembered in the state of a daemon.
     pub(crate) fn read(state: &Path) -> Self {
         let (read, unreadable) = RecordFolder::read_all(state);

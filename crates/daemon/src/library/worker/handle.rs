@@ -35,6 +35,8 @@ use crate::test_controls;
 #[derive(Clone)]
 pub(crate) struct LibraryHandle {
     pub(crate) inputs: mpsc::Sender<Input>,
+    /// For files and contents that came: they are taken first.
+    pub(crate) arrived: mpsc::Sender<Input>,
     pub(crate) state: watch::Receiver<LibraryState>,
     /// Contents of libraries with a greater one are fetched first.
     pub(crate) priority: i8,
@@ -90,6 +92,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, oneshot::Receiver<()
     session.set_policy(&authors)?;
     let library = session.signer.library;
     let (inputs, input_queue) = mpsc::channel(INPUTS_WAITING_MAX);
+    let (arrived, arrived_queue) = mpsc::channel(INPUTS_WAITING_MAX);
     let known = LibraryState {
         policy: session.signer.policy,
         is_policy_taken_over: session.settings.policy.is_none(),
@@ -100,6 +103,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, oneshot::Receiver<()
     let (mirror, mirror_watch) = watch::channel(session.settings.is_mirror);
     let handle = LibraryHandle {
         inputs: inputs.clone(),
+        arrived,
         state: state_watch,
         priority: session.settings.priority,
         is_paused: session.settings.is_paused,
@@ -122,6 +126,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, oneshot::Receiver<()
         library,
         authors,
         inputs: input_queue,
+        arrived: arrived_queue,
         hints: inputs.downgrade(),
         outputs,
         state,

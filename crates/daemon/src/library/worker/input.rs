@@ -72,7 +72,7 @@ impl Worker {
             if taken == INPUTS_AT_ONCE || records_len >= RECORDS_LEN_AT_ONCE {
                 return;
             }
-            let Ok(next) = self.inputs.try_recv() else { return };
+            let Ok(next) = self.arrived.try_recv().or_else(|_| self.inputs.try_recv()) else { return };
             input = next;
         }
     }

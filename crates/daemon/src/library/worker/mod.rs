@@ -42,6 +42,8 @@ struct Worker {
     library: LibraryKey,
     authors: BTreeSet<NodeId>,
     inputs: mpsc::Receiver<Input>,
+    /// What came has its turn before further commits, so that files are put into their places while others are fetched.
+    arrived: mpsc::Receiver<Input>,
     /// For watchers: it does not keep the queue open.
     hints: mpsc::WeakSender<Input>,
     outputs: Arc<Outbox>,
@@ -112,7 +114,7 @@ impl Worker {
                 Some(_) => TROUBLE_PAUSE,
                 None => TICK,
             };
-            let first = runtime.block_on(async { tokio::time::timeout(wait, self.inputs.recv()).await });
+            let first = runtime.block_on(async { tokio::time::timeout(wait, self.next_input()).await });
             match first {
                 Ok(None) => return,
                 Err(_) if self.stop.load(Ordering::Relaxed) => return,
@@ -128,6 +130,15 @@ impl Worker {
             if self.stop.load(Ordering::Relaxed) {
                 return;
             }
+        }
+    }
+
+    /// `None` when nobody holds the library any more.
+    async fn next_input(&mut self) -> Option<Input> {
+        tokio::select! {
+            biased;
+            Some(arrived) = self.arrived.recv() => Some(arrived),
+            input = self.inputs.recv() => input,
         }
     }
 

@@ -135,7 +135,7 @@ impl Worker {
 
 /// How often figures are counted at most.
 pub(super) const FIGURES_INTERVAL: Duration = Duration::from_millis(500);
-/// Those of half a million files take some 50 ms: they are counted for one of so many parts of the time.
-const FIGURES_SHARE: u32 = 30;
+/// Those of half a million files take 50 ms and more: they are counted for one of so many parts of the time at most.
+const FIGURES_SHARE: u32 = 5;
 /// Votes of one library.
 const VOTES_MAX: usize = 64 << 10;

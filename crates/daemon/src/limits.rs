@@ -7,7 +7,7 @@ use std::time::Duration;
 pub(crate) const INPUTS_WAITING_MAX: usize = 16;
 /// What a worker takes before it makes a pass.
 pub(crate) const INPUTS_AT_ONCE: usize = 64;
-/// Bytes of records after which it makes one in any case: what the first commit of many names is fetched while the others are taken.
+/// Bytes of records after which it makes one in any case: the files of the first commits are fetched while later commits are still being taken.
 pub(crate) const RECORDS_LEN_AT_ONCE: usize = 1 << 20;
 /// Files that a worker waits for and that nobody was told of yet, some 60 bytes each: the others are told again.
 pub(crate) const WANTED_WAITING_MAX: usize = 256 << 10;

@@ -427,11 +427,6 @@ impl Dir {
         Ok(())
     }
 
-    /// Holds a folder no more that was held.
-    pub(super) fn let_go(&self, relative: &Path) {
-        self.held.remove(relative);
-    }
-
     pub(crate) fn refused(&self, relative: &Path, op: &'static str, errno: Errno) -> StoreError {
         let path = self.full(relative);
         match errno {

@@ -17,11 +17,6 @@ impl HeldFolders {
         all.push((path.to_owned(), Arc::new(folder)));
     }
 
-    /// Holds the folder of this path no more.
-    pub(crate) fn remove(&self, path: &Path) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|(held, _)| held != path);
-    }
-
     /// The folder that is held at this path.
     pub(crate) fn get(&self, path: &Path) -> Option<Arc<OwnedFd>> {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);

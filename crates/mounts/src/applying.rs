@@ -1,6 +1,6 @@
 //! Performs operations. What stands in the sync target is changed there. What stands in a read-only mount is shadowed by the sync target,
 //! or hidden by a whiteout. Invariant: every operation looks again at what the library shows where it acts, immediately before; a folder in which
-//! files are put is looked at once for a batch.
+//! files are put is looked at once for a batch, and where a new file goes that no read-only mount can have, the rename itself refuses to replace.
 
 use std::collections::BTreeSet;
 

@@ -41,10 +41,11 @@ pub trait Replica: Sync {
     fn stage(&self, jobs: Vec<StageJob>, carried: &(dyn Fn(u64) + Sync))
     -> Vec<Result<Staged, ReplicaError>>;
 
-    /// Makes durable what was staged. It may be called while operations are performed, for others than these.
+    /// Makes durable what was staged before. It may be called while other contents are staged.
     fn settle_staged(&self) -> Result<(), ReplicaError>;
 
-    /// Makes all that stands on this side durable: what was staged and performed, and what users wrote.
+    /// Makes all that stands on this side durable: what was staged and performed before, and what users wrote. It may be called while other contents
+    /// are staged.
     fn settle(&self) -> Result<(), ReplicaError>;
 
     /// Performs operations in their order; a refused one does not keep the others from being tried. Each has what was staged for it,

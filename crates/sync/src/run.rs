@@ -1,9 +1,10 @@
 //! One run: performs a plan on both sides and remembers what came of it. Operations go in groups: contents are staged and made durable,
 //! then they take their places, then both sides are durable, and only then does the index believe it. Meanwhile the contents of the
-//! next group are staged, and one sync makes these and the places of the group before durable. A run may be cut off between any two of these
+//! next group are staged; one sync makes them and the places of the previous group durable. A run may be cut off between any two of these
 //! steps; the next one sees from the trees what was done.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{
     ContentHash, ContentSource, DETOUR_PREFIX, Deed, DeedEnd, Difference, Done, Entry, FileContent, Index,
@@ -151,8 +152,8 @@ impl<'a, I: Index> Work<'_, 'a, I> {
         performed.and(self.record(&mut done))
     }
 
-    /// While the operations of one group are performed, and those of the one before are made durable and recorded, the contents of the next one are
-    /// staged. `done` is what is still to be recorded.
+    /// While the operations of one group are performed, and those of the group before are made durable and recorded, the contents of the next group
+    /// are staged. `done` is what is still to be recorded.
     fn perform_groups(
         &mut self,
         side: Side,
@@ -162,31 +163,27 @@ impl<'a, I: Index> Work<'_, 'a, I> {
         let mut groups = groups(ops, *self.run.group_ops_max.of(side)).peekable();
         let Some(first) = groups.peek() else { return Ok(()) };
         let mut staged = self.stage_jobs(side, first)?.stage()?;
-        if staged.iter().any(Option::is_some) {
-            let failed = |error| RunError::Replica { side, error };
-            self.run.sides.of(side).settle_staged().map_err(failed)?;
-        }
         while let Some(group) = groups.next() {
             let ahead = groups.peek().map(|next| self.stage_jobs(side, next)).transpose()?;
             let (mut ahead, mut now) = (ahead.map(|ahead| move || ahead.stage()), Some(staged));
-            let (mut performed, mut next) = (Ok((0, Vec::new())), Ok(Vec::new()));
+            let (mut performed, mut next) = (Ok(()), Ok(Vec::new()));
+            let is_staged = AtomicBool::new(false);
             let beside = self.run.beside;
             beside.both(
-                &mut || performed = self.perform_group(side, group, done, now.take().unwrap_or_default()),
-                &mut || next = ahead.take().map_or(Ok(Vec::new()), |stage| stage()),
+                &mut || {
+                    performed = self.perform_group(side, group, done, now.take().unwrap_or_default());
+                    // Where the next contents are long, nothing waits for them.
+                    let waits = !is_staged.load(Ordering::Acquire) || !group.iter().all(is_new);
+                    if performed.is_ok() && waits {
+                        performed = self.record(done);
+                    }
+                },
+                &mut || {
+                    next = ahead.take().map_or(Ok(Vec::new()), |stage| stage());
+                    is_staged.store(true, Ordering::Release);
+                },
             );
-            let (first, results) = performed?;
-            let (steps, ends) = self.steps_of(side, first, group, results);
-            done.extend(steps);
-            if let Some(ends) = ends {
-                // It says more than what follows from it.
-                let _ = self.record(done);
-                return Err(ends);
-            }
-            if !group.iter().all(is_new) {
-                // Where the bytes for the next groups stand may be another place now.
-                self.record(done)?;
-            }
+            performed?;
             staged = next?;
         }
         Ok(())
@@ -202,16 +199,21 @@ impl<'a, I: Index> Work<'_, 'a, I> {
         self.run.remember(done)
     }
 
-    /// Records what the groups before did, and performs a group. Returns the number of its first operation, and the results.
+    /// Records what the group before did, and performs a group. `done` has what it did then.
     fn perform_group(
         &mut self,
         side: Side,
         ops: &[Op],
         done: &mut Vec<IndexStep>,
         mut staged: Vec<StagedOp>,
-    ) -> Result<Performed, RunError<I::Error>> {
-        // What is staged for this group becomes durable with it: a name must not lead to bytes that a power cut could still take.
-        self.record(done)?;
+    ) -> Result<(), RunError<I::Error>> {
+        // A name must not lead to bytes that a power cut could still take. What makes the group before durable makes these so, too.
+        if !done.is_empty() {
+            self.record(done)?;
+        } else if staged.iter().any(Option::is_some) {
+            let failed = |error| RunError::Replica { side, error };
+            self.run.sides.of(side).settle_staged().map_err(failed)?;
+        }
         let first = self.intend(side, ops)?;
         let mut wanted = Vec::new();
         let mut results: Vec<Option<Result<Done, ReplicaError>>> = Vec::new();
@@ -235,7 +237,9 @@ impl<'a, I: Index> Work<'_, 'a, I> {
             .into_iter()
             .map(|result| result.unwrap_or_else(|| performed.next().unwrap_or_else(missing)))
             .collect();
-        Ok((first, results))
+        let (steps, ends) = self.steps_of(side, first, ops, results);
+        done.extend(steps);
+        ends.map_or(Ok(()), Err)
     }
 
     /// Numbers a group, and remembers what it is about to do. What displaces or moves nothing needs no intent: if the run is killed, a new
@@ -368,9 +372,6 @@ impl<'a, I: Index> Work<'_, 'a, I> {
 
 /// What is staged for an operation: nothing for one that puts no file.
 type StagedOp = Option<Result<Staged, ReplicaError>>;
-
-/// The number of a group's first operation, and what came of all.
-type Performed = (u64, Vec<Result<Done, ReplicaError>>);
 
 /// Whether an operation puts something where nothing stands.
 fn is_new(op: &Op) -> bool {

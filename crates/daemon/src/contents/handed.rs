@@ -11,7 +11,7 @@ use swarm_sync::ContentHash;
 pub(super) struct Handed {
     last: u64,
     files: BTreeMap<ContentHash, u64>,
-    /// The same files by that number, to be forgotten without looking at all.
+    /// The same files by that number: those of one number are forgotten without going through all of them.
     batches: BTreeMap<u64, Vec<ContentHash>>,
     contents: BTreeMap<ContentId, u64>,
     /// How far the worker was when it told the wishes that are being looked up.

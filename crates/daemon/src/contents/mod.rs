@@ -252,8 +252,8 @@ impl Contents {
 
     /// Whether nothing is fetched, and nothing waits to be.
     fn is_at_rest(&self) -> bool {
-        let is_fetching = self.joined.values().any(|joined| joined.is_fetching);
-        !is_fetching && self.waiting.is_empty() && self.retries.is_empty() && self.tickets.is_empty()
+        let moves = self.moving().next().is_some();
+        !moves && self.waiting.is_empty() && self.retries.is_empty() && self.tickets.are_at_rest()
     }
 
     async fn on_input(&mut self, input: Input) {

@@ -172,7 +172,7 @@ impl Contents {
         let why = why.filter(|_| wait >= TROUBLE_MIN);
         if let (Some(why), Some(handle)) = (why, self.libraries.get(&library)) {
             tracing::warn!(content = content.short(), why, "files of a library cannot be fetched now");
-            let _ = handle.inputs.send(LibraryInput::FetchTrouble(why)).await;
+            let _ = handle.arrived.send(LibraryInput::FetchTrouble(why)).await;
         }
     }
 

@@ -53,17 +53,20 @@ pub(crate) async fn keep_linked(
                 }
             }
             let before = linked(&states.borrow());
-            let newcomer = until_newcomer(&mut states, &before, node.is_none());
-            let first = tokio::select! {
-                done = dial(&endpoint, &target, &mut node, &dialed) => Some(done),
-                // What was sent before it listened is sent again seconds later.
-                () = newcomer => None,
+            let found = match node {
+                Some(node) => Ok(node),
+                None => identify_soon(&endpoint, &target, until_newcomer(&mut states, &before, true)).await,
             };
-            let done = match first {
-                Some(done) => done,
-                None => dial(&endpoint, &target, &mut node, &dialed).await,
+            if let (None, Ok(found)) = (node, &found) {
+                let identified = Dialed::Identified { address: target.address.clone(), node: *found };
+                let _ = dialed.send(identified).await;
+                node = Some(*found);
+            }
+            let link = match found {
+                Ok(node) => dial(&endpoint, &target, node).await,
+                Err(reason) => Err(reason),
             };
-            let failed = match done {
+            let failed = match link {
                 Ok(link) => {
                     let _ = inputs.send(Input::Up { link, dialed: true }).await;
                     // Its Hello makes it known as linked.
@@ -102,22 +105,20 @@ async fn until_newcomer(
     }
 }
 
-async fn dial(
+/// Asks which node answers at an address; anew when somebody comes: what was sent to a peer that was not up yet is sent again only seconds later.
+async fn identify_soon(
     endpoint: &Endpoint,
     target: &Target,
-    node: &mut Option<NodeId>,
-    dialed: &mpsc::Sender<Dialed>,
-) -> Result<swarm_link::QuicLink, Sentence> {
-    let known = match *node {
-        Some(node) => node,
-        None => {
-            let found = identify(endpoint, &target.address).await?;
-            *node = Some(found);
-            let identified = Dialed::Identified { address: target.address.clone(), node: found };
-            let _ = dialed.send(identified).await;
-            found
-        }
-    };
+    newcomer: impl Future<Output = ()>,
+) -> Result<NodeId, Sentence> {
+    tokio::select! {
+        found = identify(endpoint, &target.address) => return found,
+        () = newcomer => {}
+    }
+    identify(endpoint, &target.address).await
+}
+
+async fn dial(endpoint: &Endpoint, target: &Target, known: NodeId) -> Result<swarm_link::QuicLink, Sentence> {
     if known == endpoint.node_id() {
         return Err(Sentence::new("peer-itself", [], "this is the node itself"));
     }

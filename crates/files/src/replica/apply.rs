@@ -1,7 +1,7 @@
 //! Performs operations. Each looks again first, changes the tree by renames alone, and looks at what it displaced: an edit that came between
 //! look and rename is put back, or kept as a version.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -15,7 +15,6 @@ use super::put::put;
 use super::record::Record;
 use super::root::Root;
 use super::versions;
-use crate::dir::Dir;
 
 /// What all operations of a batch share.
 pub(super) struct Batch<'a> {
@@ -35,13 +34,11 @@ pub(super) fn perform_all(
     let begun = root.check().and_then(|()| Record::of(run, &numbered).write(root, incoming, &numbered));
     let mut ended = begun.err();
     let batch = Batch { root, incoming, run };
-    let mut above = Above { dir: &root.dir, held: None };
     let mut perform = |(at, (op, number)): (usize, (Op, Option<u64>))| match &ended {
         Some(error) => Err(error.clone()),
         None => {
             // The root is held open, so what follows acts in it at worst after it was moved away.
             let checked = if at % CHECKED_EACH == 0 { root.check() } else { root.check_stop() };
-            above.prepare(&op, at % CHECKED_EACH == 0);
             let done = checked.and_then(|()| batch.perform(&op, number));
             if let Err(error) = &done {
                 ended = error.ends_run().then(|| error.clone());
@@ -50,38 +47,6 @@ pub(super) fn perform_all(
         }
     };
     numbered.into_iter().enumerate().map(&mut perform).collect()
-}
-
-/// The folder that new files are put in, held open from one to the next: it is looked for once for many.
-struct Above<'a> {
-    dir: &'a Dir,
-    held: Option<PathBuf>,
-}
-
-impl Above<'_> {
-    /// What changes the tree otherwise may move the folder. `is_anew`: so may others.
-    fn prepare(&mut self, op: &Op, is_anew: bool) {
-        let is_new = op.expected.is_none() && matches!(op.kind, OpKind::Put { .. });
-        let folder = relative(&op.path).parent().filter(|folder| is_new && !folder.as_os_str().is_empty());
-        if self.held.as_deref() == folder && !is_anew {
-            return;
-        }
-        self.release();
-        // One that cannot be opened is told by the operation.
-        self.held = folder.filter(|folder| self.dir.hold(folder).is_ok()).map(Path::to_owned);
-    }
-
-    fn release(&mut self) {
-        if let Some(held) = self.held.take() {
-            self.dir.let_go(&held);
-        }
-    }
-}
-
-impl Drop for Above<'_> {
-    fn drop(&mut self) {
-        self.release();
-    }
 }
 
 /// Links have no staged content: what is put for them is made beside the tree as well.

@@ -33,7 +33,7 @@ pub(super) struct Incoming {
     is_unsynced: AtomicBool,
     /// Held while a sync is under way.
     syncing: Mutex<()>,
-    /// What was staged, and the number of the sync that makes it durable at the latest.
+    /// What was staged, and the number of the sync that makes it durable, or of one before the next that succeeds. Zero needs none.
     staged: Mutex<BTreeMap<u64, (Copied, u64)>>,
     /// Where those came from that were moved here.
     taken: Mutex<BTreeMap<u64, Origin>>,
@@ -234,7 +234,8 @@ impl Incoming {
 
     /// Makes everything durable; then no record is needed any more.
     pub(super) fn settle(&self, root: &Root) -> Result<(), ReplicaError> {
-        root.check()?;
+        // Not whether it is to stop: what was done until then is to be remembered.
+        root.check_place()?;
         self.sync(root)?;
         let mut left = locked(&self.left);
         if left.held.is_empty() {

@@ -64,6 +64,11 @@ impl Root {
     /// Whether the run may go on: its path still leads to this folder, and nobody asked to stop.
     pub(super) fn check(&self) -> Result<(), ReplicaError> {
         self.check_stop()?;
+        self.check_place()
+    }
+
+    /// Whether the path of the root still leads to it.
+    pub(super) fn check_place(&self) -> Result<(), ReplicaError> {
         if self.dir.is_at_its_place() { Ok(()) } else { Err(away(self.dir.path())) }
     }
 

@@ -314,5 +314,5 @@ const READABLE: u32 = 0o444;
 const CLONED_LEN_MIN: u64 = 1 << 20;
 /// As in hashing.
 const PIECE_LEN: usize = 1 << 20;
-/// Copies after which the disk may begin to write them.
+/// Copies after which the disk may begin to write them, in groups of at least twice as many: shorter ones are synced soon enough.
 const WRITTEN_BACK_EACH: usize = 4096;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{Config, ErrorKind, Event, RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -70,9 +70,7 @@ impl FolderWatcher {
         let (sender, hints) = sync_channel(EVENTS_MAX);
         let is_overflown = Arc::new(AtomicBool::new(false));
         let lost = Arc::clone(&is_overflown);
-        let mut rested_at = None;
         let handler = move |event: notify::Result<Event>| {
-            rest(&mut rested_at);
             // Our own reads are events as well: they must not fill the channel.
             if event.as_ref().is_ok_and(|event| !event.need_rescan() && !is_change(event.kind)) {
                 return;
@@ -120,20 +118,6 @@ impl Hints {
 #[error("the folder is not watched any more")]
 pub struct WatcherGone;
 
-/// Lets events come together in the system's queue: where many thousands come, to wake for each of them takes longer than to read it.
-fn rest(rested_at: &mut Option<Instant>) {
-    if rested_at.is_none_or(|at| at.elapsed() >= AWAKE) {
-        std::thread::sleep(MOMENT);
-        *rested_at = Some(now());
-    }
-}
-
-/// This module's one look at the clock.
-#[expect(clippy::disallowed_methods, reason = "how long the reader of events was awake is measured here")]
-fn now() -> Instant {
-    Instant::now()
-}
-
 struct Tree {
     root: PathBuf,
     ignore: Option<Ignore>,
@@ -148,7 +132,7 @@ struct Teller {
 }
 
 impl Teller {
-    /// A program that writes a file causes several events: those that came within a moment are taken together.
+    /// A program that writes a file causes several events: those that come within a moment are taken together.
     fn run(&self, raw: &Receiver<notify::Result<Event>>) {
         let mut changed = BTreeMap::new();
         while let Ok(first) = raw.recv() {
@@ -283,5 +267,3 @@ fn refusal(path: &Path, error: &notify::Error) -> WatchError {
 const EVENTS_MAX: usize = 16_384;
 /// Short enough that nobody waits for it.
 const MOMENT: Duration = Duration::from_millis(5);
-/// How long events are read before the next moment of rest. The system keeps 16 384 of them.
-const AWAKE: Duration = Duration::from_millis(1);

@@ -74,9 +74,13 @@ pub(super) struct TicketJoined {
 }
 
 impl Tickets {
-    /// Whether there are none.
-    pub(in crate::contents) fn is_empty(&self) -> bool {
-        self.of.is_empty()
+    /// Whether none of them goes on by itself.
+    pub(in crate::contents) fn are_at_rest(&self) -> bool {
+        self.of.values().all(|ticket| match &ticket.step {
+            Step::Done | Step::Failed { due_at: None, .. } => true,
+            Step::Waits | Step::Failed { due_at: Some(_), .. } => ticket.record.is_paused,
+            Step::Joined(_) | Step::Landing { .. } => false,
+        })
     }
 
     /// What is remembered in the state of a daemon.

@@ -230,6 +230,6 @@ impl Session {
 }
 
 pub(crate) const INDEX: &str = "library.db";
-/// Operations of one group on this disk: while one group is performed the next one is staged, so that both cores work. Smaller groups of records
-/// would be more commits.
+/// Operations of one group on this disk: while one group is performed the next one is staged, so that both cores work. The groups of the other
+/// side are larger, since each of them is signed as commits.
 const GROUP_FILES_MAX: usize = 1 << 12;

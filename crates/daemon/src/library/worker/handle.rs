@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use swarm_core::base::NodeId;
 use swarm_core::manifest::SigningKey;
@@ -35,7 +34,7 @@ use crate::test_controls;
 #[derive(Clone)]
 pub(crate) struct LibraryHandle {
     pub(crate) inputs: mpsc::Sender<Input>,
-    /// For files and contents that came: they are taken first.
+    /// For what comes of fetches, in its order: it is taken first.
     pub(crate) arrived: mpsc::Sender<Input>,
     pub(crate) state: watch::Receiver<LibraryState>,
     /// Contents of libraries with a greater one are fetched first.
@@ -137,7 +136,6 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, oneshot::Receiver<()
         known,
         approved_here: false,
         figured_at: None,
-        figured_for: Duration::ZERO,
         ticked_at: Some(clock::moment()),
         pruned_at: None,
         looked_at: None,

@@ -72,7 +72,13 @@ impl Worker {
             if taken == INPUTS_AT_ONCE || records_len >= RECORDS_LEN_AT_ONCE {
                 return;
             }
-            let Ok(next) = self.arrived.try_recv().or_else(|_| self.inputs.try_recv()) else { return };
+            // Whoever asks or changes settings is not to wait for all that comes.
+            let next = if taken % OTHERS_EACH == 0 {
+                self.inputs.try_recv().or_else(|_| self.arrived.try_recv())
+            } else {
+                self.arrived.try_recv().or_else(|_| self.inputs.try_recv())
+            };
+            let Ok(next) = next else { return };
             input = next;
         }
     }
@@ -232,3 +238,6 @@ impl Worker {
         }
     }
 }
+
+/// Of so many inputs that are taken one is none that came of a fetch, if any waits.
+const OTHERS_EACH: usize = 4;

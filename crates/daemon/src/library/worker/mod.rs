@@ -58,8 +58,6 @@ struct Worker {
     /// Somebody said yes to the deletions that this disk shows.
     approved_here: bool,
     figured_at: Option<Instant>,
-    /// How long that took.
-    figured_for: Duration,
     /// When what is due now and then was done last.
     ticked_at: Option<Instant>,
     /// When expired versions were looked for last.

@@ -112,10 +112,8 @@ impl Worker {
         self.known.waiting = self.session.book.held_of_author(&self.session.signer.key.public())?;
         let activity = if self.session.settings.is_paused { PAUSED } else { "" };
         activity.clone_into(&mut self.known.activity);
-        let interval = FIGURES_INTERVAL.max(FIGURES_SHARE * self.figured_for);
-        let is_due = self.figured_at.is_none_or(|at| at.elapsed() >= interval);
+        let is_due = self.figured_at.is_none_or(|at| at.elapsed() >= FIGURES_INTERVAL);
         if is_due {
-            let begun = clock::moment();
             self.known.figures = self.session.book.figures()?;
             self.known.conflicts_elsewhere = if self.known.figures.disputed > 0 {
                 self.session.disputes_elsewhere()?.len() as u64
@@ -126,16 +124,13 @@ impl Worker {
             self.known.left_to_decide =
                 if self.known.conflicts > 0 { self.session.left_to_decide()? } else { LeftToDo::default() };
             self.figured_at = Some(clock::moment());
-            self.figured_for = begun.elapsed();
         }
         self.known.are_figures_old = !is_due;
         Ok(())
     }
 }
 
-/// How often figures are counted at most.
+/// The figures of half a million files take some 50 ms.
 pub(super) const FIGURES_INTERVAL: Duration = Duration::from_millis(500);
-/// Those of half a million files take 50 ms and more: they are counted for one of so many parts of the time at most.
-const FIGURES_SHARE: u32 = 5;
 /// Votes of one library.
 const VOTES_MAX: usize = 64 << 10;

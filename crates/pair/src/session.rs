@@ -439,7 +439,6 @@ const RUNS_KEPT: u32 = 10_000;
 const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
 /// The folder of a pair for the values of long files' chunks.
 const CHUNK_VALUES: &str = "chunk-values";
-
-/// Both sides are folders.
+/// Operations of one group: both sides are folders.
 const GROUP_OPS_MAX: PerSide<usize> =
     PerSide { local: swarm_sync::limits::GROUP_OPS_MAX, remote: swarm_sync::limits::GROUP_OPS_MAX };

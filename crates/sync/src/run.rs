@@ -1,6 +1,6 @@
 //! One run: performs a plan on both sides and remembers what came of it. Operations go in groups: contents are staged and made durable,
 //! then they take their places, then both sides are durable, and only then does the index believe it. Meanwhile the contents of the
-//! next group are staged; one sync makes them and the places of the previous group durable. A run may be cut off between any two of these
+//! next group are staged; where that ends first, one sync makes them and the places of this group durable. A run may be cut off between any two of these
 //! steps; the next one sees from the trees what was done.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -172,9 +172,9 @@ impl<'a, I: Index> Work<'_, 'a, I> {
             beside.both(
                 &mut || {
                     performed = self.perform_group(side, group, done, now.take().unwrap_or_default());
-                    // Where the next contents are long, nothing waits for them.
-                    let waits = !is_staged.load(Ordering::Acquire) || !group.iter().all(is_new);
-                    if performed.is_ok() && waits {
+                    // Staging may still take long: what was done is not to wait for it. And the bytes of later groups may stand elsewhere now.
+                    let is_due = !is_staged.load(Ordering::Acquire) || !group.iter().all(is_new);
+                    if performed.is_ok() && is_due {
                         performed = self.record(done);
                     }
                 },

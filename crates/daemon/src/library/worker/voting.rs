@@ -1,6 +1,8 @@
 //! Votes about changes that a policy holds: which are kept, what they come to, and this node's own. Invariant: a proposal ends once, and what
 //! was approved holds before it is noted as ended. Absent here: the counting itself (`swarm-library`).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bytes::Bytes;
 use swarm_core::base::NodeId;
 use swarm_index::{KnownProposal, ProposalEnd};
@@ -16,32 +18,43 @@ use crate::library::error::LibraryError;
 
 impl Worker {
     pub(super) fn take_votes(&mut self, votes: &[SignedVote], due: &mut Due) -> Result<(), LibraryError> {
+        let mut by_commit: BTreeMap<CommitId, Vec<&SignedVote>> = BTreeMap::new();
         for signed in votes {
-            due.tally |= self.keep_vote(signed)?;
+            by_commit.entry(signed.vote().subject.commit).or_default().push(signed);
+        }
+        for (id, votes) in by_commit {
+            due.tally |= self.keep_votes(&id, &votes)?;
         }
         Ok(())
     }
 
-    /// Keeps a vote about a commit that is known. Returns whether it says anything new.
-    fn keep_vote(&mut self, signed: &SignedVote) -> Result<bool, LibraryError> {
-        let id = signed.vote().subject.commit;
-        let Some(bytes) = self.session.book.commit_by_id(&id)? else { return Ok(false) };
+    /// Keeps votes about a commit that is known. Returns whether they say anything new. What is kept already is read once for all of them:
+    /// its signatures are checked again each time.
+    fn keep_votes(&mut self, id: &CommitId, votes: &[&SignedVote]) -> Result<bool, LibraryError> {
+        let Some(bytes) = self.session.book.commit_by_id(id)? else { return Ok(false) };
         let need = Need { votes: 0, cause: Cause::Bulk };
         let proposal = Proposal::of(&Commit::decode(bytes)?, need, &self.session.signer.policy);
         let trusted = |node: &NodeId| self.authors.contains(node);
-        let known = self.votes_about(&id)?;
+        let known = self.votes_about(id)?;
         let mut set = VoteSet::default();
         for vote in known.iter().cloned() {
             let _ = set.take(&proposal, vote, &trusted);
         }
-        if set.take(&proposal, signed.clone(), &trusted) != VoteTaken::New {
+        let mut changed = BTreeSet::new();
+        for &signed in votes {
+            if set.take(&proposal, signed.clone(), &trusted) == VoteTaken::New {
+                changed.insert(signed.vote().voter);
+            }
+        }
+        if changed.is_empty() {
             return Ok(false);
         }
-        let kept = |voter: &NodeId| -> Vec<Bytes> { set.of(voter).map(SignedVote::encode).collect() };
         // One that made room goes.
-        let gone = known.iter().map(|vote| vote.vote().voter).filter(|voter| set.of(voter).next().is_none());
-        for voter in gone.chain([signed.vote().voter]) {
-            self.session.book.put_votes(&id, &voter, &kept(&voter))?;
+        let voters = known.iter().map(|vote| vote.vote().voter);
+        changed.extend(voters.filter(|voter| set.of(voter).next().is_none()));
+        for voter in changed {
+            let kept: Vec<Bytes> = set.of(&voter).map(SignedVote::encode).collect();
+            self.session.book.put_votes(id, &voter, &kept)?;
         }
         self.has_new_votes = true;
         Ok(true)
@@ -139,7 +152,7 @@ impl Worker {
         let after = mine.map(|vote| vote.made_at_ms + 1).max().unwrap_or(0);
         let vote =
             SignedVote::sign(&self.session.signer.key, subject, verdict, why, clock::now_ms().max(after));
-        due.tally |= self.keep_vote(&vote)?;
+        due.tally |= self.keep_votes(&vote.vote().subject.commit, &[&vote])?;
         Ok(Answer::Done)
     }
 }

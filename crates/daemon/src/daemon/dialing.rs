@@ -64,9 +64,9 @@ impl Desk {
             Dialed::Identified { address, node } => {
                 self.dial_troubles.remove(&address);
                 match self.folder.pin_peer(&address, node) {
-                    Ok(_) => {
+                    Ok(reloaded) => {
                         tracing::info!(address, node = %node, "pinned the key of a peer at first contact");
-                        self.apply().await;
+                        self.on_reloaded(reloaded).await;
                     }
                     Err(error) => tracing::warn!(address, %error, "cannot pin the key of a peer"),
                 }

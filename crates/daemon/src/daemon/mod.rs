@@ -208,6 +208,8 @@ impl Desk {
         self.traffic.take(snapshot);
     }
 
+    /// Takes over what a reading of the files brought. An edit reads them all, too: what somebody else wrote meanwhile comes with it, and is told
+    /// by no later look.
     async fn on_reloaded(&mut self, reloaded: Reloaded) {
         for error in &reloaded.errors {
             tracing::error!("{error}; going on with what it said before");

@@ -27,10 +27,10 @@ impl Desk {
                 continue;
             };
             match self.folder.pin_origin(url, seen) {
-                Ok(_) => {
+                Ok(reloaded) => {
                     origin.note_pinned();
                     tracing::info!(origin = url.as_str(), fingerprint = %seen, "pinned the certificate of an origin at first contact");
-                    self.apply().await;
+                    self.on_reloaded(reloaded).await;
                 }
                 Err(error) => {
                     tracing::warn!(origin = url.as_str(), %error, "cannot pin the certificate of an origin");

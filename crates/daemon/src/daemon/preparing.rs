@@ -88,21 +88,27 @@ pub(crate) fn all_warnings(folder: &DaemonFolder) -> Vec<String> {
 
 /// Replaces passwords that somebody wrote into users.json by their hashes.
 pub(super) fn hash_passwords(folder: &mut DaemonFolder) {
-    let plain: Vec<(String, Secret)> = folder
-        .users()
-        .iter()
-        .filter_map(|user| match &user.proof {
-            Proof::Pass(pass) => Some((user.user.clone(), pass.clone())),
-            Proof::Hash(_) => None,
-        })
-        .collect();
-    for (user, pass) in plain {
-        let Some(hash) = hash_password(pass.expose()) else { continue };
-        match folder.replace_pass(&user, &pass, &hash) {
-            Ok(_) => tracing::info!(user, "users.json: replaced the password by its hash"),
-            Err(error) => tracing::warn!(user, %error, "users.json: the password stays as it is"),
+    let mut tried: Vec<(String, Secret)> = Vec::new();
+    // A replacement reads the files again: what somebody wrote meanwhile is hashed, too.
+    while let Some((user, pass)) = plain_password(folder, &tried) {
+        if let Some(hash) = hash_password(pass.expose()) {
+            match folder.replace_pass(&user, &pass, &hash) {
+                Ok(_) => tracing::info!(user, "users.json: replaced the password by its hash"),
+                Err(error) => tracing::warn!(user, %error, "users.json: the password stays as it is"),
+            }
         }
+        tried.push((user, pass));
     }
+}
+
+/// A user whose password stands in users.json as it is, and which was not tried yet.
+fn plain_password(folder: &DaemonFolder, tried: &[(String, Secret)]) -> Option<(String, Secret)> {
+    let plain = folder.users().iter().filter_map(|user| match &user.proof {
+        Proof::Pass(pass) => Some((user.user.clone(), pass.clone())),
+        Proof::Hash(_) => None,
+    });
+    let mut untried = plain.filter(|found| !tried.contains(found));
+    untried.next()
 }
 
 /// The claim on a key that stands for a daemon, so that it is the same node at every start.

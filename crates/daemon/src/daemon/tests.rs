@@ -79,3 +79,23 @@ async fn no_part_of_a_daemon_waits_for_its_loop() {
     assert!(done.is_ok(), "a part waits for the loop, which may wait for that part");
     standing.end().await;
 }
+
+/// The pinning of a key reads all files, and no later look tells what changed in the others.
+#[tokio::test]
+async fn what_is_written_before_a_key_is_pinned_is_taken_over_with_it() {
+    let mut standing = Standing::start().await;
+    let path = standing.folder.path().to_owned();
+    let write = |name: &str, text: &str| std::fs::write(path.join(name), text).expect("a place");
+    let address = "127.0.0.1:9".to_owned();
+    write("peers.json", &format!(r#"[{{"address": "{address}"}}]"#));
+    let desk = &mut standing.desk;
+    let reloaded = desk.folder.reload();
+    desk.on_reloaded(reloaded).await;
+    write("users.json", r#"[{"user": "bob", "pass": "secret", "role": "viewer"}]"#);
+    let node = NodeId::from_bytes([7; 32]);
+    desk.on_dialed(Dialed::Identified { address, node }).await;
+    assert_eq!(desk.folder.peers()[0].node, Some(node));
+    let users = std::fs::read_to_string(path.join("users.json")).expect("it is there");
+    assert!(users.contains("argon2") && !users.contains("secret"), "{users}");
+    standing.end().await;
+}

@@ -35,23 +35,38 @@ pub(crate) enum Dialed {
 pub(crate) async fn keep_linked(
     endpoint: Endpoint,
     target: Target,
-    states: watch::Receiver<Vec<PeerState>>,
+    mut states: watch::Receiver<Vec<PeerState>>,
     (inputs, dialed): (mpsc::Sender<Input>, mpsc::Sender<Dialed>),
     ending: CancellationToken,
 ) {
     let work = async {
         let (mut wait, mut node) = (RETRY_MIN, target.node);
         loop {
-            let is_linked = |node: NodeId| -> bool {
-                let linked: BTreeSet<NodeId> = linked(&states.borrow());
-                linked.contains(&node)
-            };
-            if node.is_some_and(is_linked) {
-                wait = RETRY_MIN;
-                tokio::time::sleep(LOOK_INTERVAL).await;
-                continue;
+            if let Some(node) = node {
+                let is_gone = |states: &Vec<PeerState>| states.iter().all(|state| state.node != node);
+                if !is_gone(&states.borrow()) {
+                    wait = RETRY_MIN;
+                    if states.wait_for(is_gone).await.is_err() {
+                        // Nothing tells of links any more: the daemon ends.
+                        return;
+                    }
+                }
             }
-            let failed = match dial(&endpoint, &target, &mut node, &dialed).await {
+            let before = linked(&states.borrow());
+            let found = match node {
+                Some(node) => Ok(node),
+                None => identify_soon(&endpoint, &target, until_newcomer(&mut states, &before, true)).await,
+            };
+            if let (None, Ok(found)) = (node, &found) {
+                let identified = Dialed::Identified { address: target.address.clone(), node: *found };
+                let _ = dialed.send(identified).await;
+                node = Some(*found);
+            }
+            let link = match found {
+                Ok(node) => dial(&endpoint, &target, node).await,
+                Err(reason) => Err(reason),
+            };
+            let failed = match link {
                 Ok(link) => {
                     let _ = inputs.send(Input::Up { link, dialed: true }).await;
                     // Its Hello makes it known as linked.
@@ -63,7 +78,10 @@ pub(crate) async fn keep_linked(
             if let Some(reason) = failed {
                 let failed = Dialed::Failed { address: target.address.clone(), reason };
                 let _ = dialed.send(failed).await;
-                tokio::time::sleep(wait).await;
+                // However many come, an address is dialed only so often.
+                tokio::time::sleep(wait.min(RETRY_MIN)).await;
+                let newcomer = until_newcomer(&mut states, &before, node.is_none());
+                let _ = tokio::time::timeout(wait.saturating_sub(RETRY_MIN), newcomer).await;
                 wait = (wait * 2).min(RETRY_MAX);
             }
         }
@@ -74,22 +92,33 @@ pub(crate) async fn keep_linked(
     }
 }
 
-async fn dial(
+/// Waits until a node is linked that was not before: it may be the one at an address that did not answer so far, and is a stranger until it is
+/// asked there. Forever, if nobody is awaited.
+async fn until_newcomer(
+    states: &mut watch::Receiver<Vec<PeerState>>,
+    before: &BTreeSet<NodeId>,
+    is_awaited: bool,
+) {
+    let is_newcomer = |state: &PeerState| !before.contains(&state.node);
+    if !is_awaited || states.wait_for(|states| states.iter().any(is_newcomer)).await.is_err() {
+        std::future::pending().await
+    }
+}
+
+/// Asks which node answers at an address; anew when somebody comes: what was sent to a peer that was not up yet is sent again only seconds later.
+async fn identify_soon(
     endpoint: &Endpoint,
     target: &Target,
-    node: &mut Option<NodeId>,
-    dialed: &mpsc::Sender<Dialed>,
-) -> Result<swarm_link::QuicLink, Sentence> {
-    let known = match *node {
-        Some(node) => node,
-        None => {
-            let found = identify(endpoint, &target.address).await?;
-            *node = Some(found);
-            let identified = Dialed::Identified { address: target.address.clone(), node: found };
-            let _ = dialed.send(identified).await;
-            found
-        }
-    };
+    newcomer: impl Future<Output = ()>,
+) -> Result<NodeId, Sentence> {
+    tokio::select! {
+        found = identify(endpoint, &target.address) => return found,
+        () = newcomer => {}
+    }
+    identify(endpoint, &target.address).await
+}
+
+async fn dial(endpoint: &Endpoint, target: &Target, known: NodeId) -> Result<swarm_link::QuicLink, Sentence> {
     if known == endpoint.node_id() {
         return Err(Sentence::new("peer-itself", [], "this is the node itself"));
     }
@@ -118,8 +147,39 @@ async fn identify(endpoint: &Endpoint, address: &str) -> Result<NodeId, Sentence
     Err(reason)
 }
 
-/// How often a linked peer is looked at.
-const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 const GREETING_PAUSE: Duration = Duration::from_secs(1);
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_did_not_answer_is_dialed_when_a_node_comes() {
+        let peer = |n: u8| PeerState {
+            node: NodeId::from_bytes([n; 32]),
+            name: String::new(),
+            address: ([127, 0, 0, 1], 1).into(),
+            libraries: BTreeMap::new(),
+            user: None,
+            sent_len: 0,
+            received_len: 0,
+            agent: String::new(),
+            protocol: (0, 0),
+            round_trip: Duration::ZERO,
+        };
+        let (states, mut seen) = watch::channel(vec![peer(1)]);
+        let before = linked(&states.borrow());
+        let soon = Duration::from_millis(50);
+        states.send_replace(vec![peer(1)]);
+        let nobody = tokio::time::timeout(soon, until_newcomer(&mut seen, &before, true));
+        assert!(nobody.await.is_err(), "nobody came");
+        states.send_replace(vec![peer(1), peer(2)]);
+        let unawaited = tokio::time::timeout(soon, until_newcomer(&mut seen, &before, false));
+        assert!(unawaited.await.is_err(), "who it is is known");
+        until_newcomer(&mut seen, &before, true).await;
+    }
+}

@@ -146,6 +146,10 @@ impl Sentence {
         &self.text
     }
 
+    pub(crate) fn has_code(&self, code: &str) -> bool {
+        self.told.as_ref().is_some_and(|told| told.code == code)
+    }
+
     /// What it says; nothing if it has no code.
     pub(crate) fn told(&self) -> Option<Told> {
         self.told.clone()

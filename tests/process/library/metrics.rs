@@ -104,9 +104,11 @@ fn health_names_each_library_that_stands_still() {
     let (head, body) = get(&team, 'a', "/health");
     assert!(head.contains(" 503 "), "{head}");
     assert!(body.starts_with(&format!("Lib 1 ({GUID}): ")) && body.lines().count() == 1, "{body}");
-    team.until("the figure says so, too", || {
-        figure(&get(&team, 'a', "/metrics").1, "swarm_healthy", &[]) == Some(0.0)
-    });
+    assert_eq!(figure(&get(&team, 'a', "/metrics").1, "swarm_healthy", &[]), Some(0.0));
+    for _ in 0..20 {
+        team.ask('a', &json!({"request": "explain", "library": GUID, "path": "x.txt"}));
+        assert!(!is_healthy(), "who asks looks at no folder");
+    }
     std::fs::rename(team.path("a/away"), team.path("a/lib")).expect("moved back");
     team.until("it works again", is_healthy);
 }

@@ -348,7 +348,7 @@ fn ballots(
     let proposal = known.proposal(session.signer.library, &session.signer.policy);
     let votes = session.book.votes(Some(&known.id), 2 * swarm_library::limits::VOTES_PER_PROPOSAL_MAX)?;
     let votes: Vec<SignedVote> =
-        votes.into_iter().filter_map(|bytes| SignedVote::decode(bytes.into()).ok()).collect();
+        votes.into_iter().filter_map(|bytes| SignedVote::decode_kept(bytes.into()).ok()).collect();
     Ok(proposal.ballots(&votes, &|node| authors.contains(node)))
 }
 

@@ -190,7 +190,10 @@ impl Worker {
         self.mounts.send_replace(self.session.settings.mounts.clone());
         self.scrub_days.send_replace(self.session.settings.scrub_days);
         self.watch();
-        self.known.trouble = None;
+        // Otherwise the look that follows tells whether it is over.
+        if self.session.settings.is_paused {
+            self.known.trouble = None;
+        }
         due.tally = true;
         due.look(None);
         self.refused_settings = None;

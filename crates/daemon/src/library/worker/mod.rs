@@ -238,9 +238,16 @@ impl Worker {
             self.session.prune()?;
             self.pruned_at = Some(clock::moment());
         }
-        let had_trouble = self.known.trouble.take().is_some();
+        let was_over = self.is_trouble_over(due) && self.known.trouble.take().is_some();
         self.forget_repaired()?;
-        Ok(is_due || had_trouble)
+        Ok(is_due || was_over)
+    }
+
+    /// Whether what held the library up is gone, after work without an error: only a look at everything tells that of a folder or a disk.
+    fn is_trouble_over(&self, due: &Due) -> bool {
+        let is_history_back =
+            self.known.trouble.as_ref().is_some_and(|trouble| trouble.has_code(HISTORY_COMES));
+        matches!(due.look, Some(Places::Everywhere)) || is_history_back
     }
 
     fn look_at(&mut self, places: &Places) -> Result<(), LibraryError> {
@@ -269,7 +276,7 @@ impl Worker {
             let text = format!(
                 "the memory of this library was lost, and {lacking} commits of this node are to come back first: start a peer that has them"
             );
-            Sentence::new("history-comes", [("n", &lacking)], text)
+            Sentence::new(HISTORY_COMES, [("n", &lacking)], text)
         }))
     }
 
@@ -306,6 +313,8 @@ impl Worker {
 const TICK: Duration = Duration::from_secs(5);
 /// How soon a library that stands still tries again.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
+/// Trouble that ends as soon as commits came.
+const HISTORY_COMES: &str = "history-comes";
 /// Contents that are asked for again at one time.
 const WANTED_AGAIN_MAX: usize = 1000;
 

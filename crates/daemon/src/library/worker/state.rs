@@ -102,8 +102,10 @@ impl Worker {
         let positions = positions.into_iter().map(|(author, seq, id)| Position { author, seq, id });
         self.known.frontier = Frontier::from_positions(positions).unwrap_or_default();
         let votes = self.session.book.votes(None, VOTES_MAX)?;
-        let ids =
-            votes.into_iter().filter_map(|bytes| SignedVote::decode(bytes.into()).ok()).map(|vote| vote.id());
+        let ids = votes
+            .into_iter()
+            .filter_map(|bytes| SignedVote::decode_kept(bytes.into()).ok())
+            .map(|vote| vote.id());
         self.known.votes_digest = votes_digest(ids);
         self.known.is_heard = self.session.is_heard;
         let grants = self.session.book.grant_ids(GRANTS_MAX)?;

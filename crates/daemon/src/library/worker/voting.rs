@@ -63,7 +63,7 @@ impl Worker {
     fn votes_about(&self, id: &CommitId) -> Result<Vec<SignedVote>, LibraryError> {
         // Two of each voter at most.
         let votes = self.session.book.votes(Some(id), 2 * swarm_library::limits::VOTES_PER_PROPOSAL_MAX)?;
-        Ok(votes.into_iter().filter_map(|bytes| SignedVote::decode(bytes.into()).ok()).collect())
+        Ok(votes.into_iter().filter_map(|bytes| SignedVote::decode_kept(bytes.into()).ok()).collect())
     }
 
     /// Counts the votes about what is held, and does what they come to. Returns whether any of it ended.

@@ -69,8 +69,10 @@ impl LibraryBook {
     /// The last commit of each author.
     pub fn frontier(&self) -> Result<Vec<(NodeId, u64, CommitId)>, IndexError> {
         self.read(|db| {
-            let sql = "SELECT authors.node, max(commits.seq), commits.id FROM commits
-                JOIN authors ON authors.number = commits.author GROUP BY commits.author";
+            // Not the greatest number of each group: that reads all commits.
+            let sql =
+                "SELECT authors.node, commits.seq, commits.id FROM authors JOIN commits ON commits.rowid =
+                (SELECT rowid FROM commits WHERE author = authors.number ORDER BY seq DESC LIMIT 1)";
             let mut statement = db.prepare_cached(sql)?;
             let mut rows = statement.query([])?;
             let mut found = Vec::new();

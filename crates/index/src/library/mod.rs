@@ -52,6 +52,9 @@ impl LibraryBook {
 
     /// Looks many things up in one transaction: to begin and to end one takes as long as a look. The log cannot be emptied meanwhile.
     pub fn in_one_look<T>(&self, look: impl FnOnce(&Self) -> T) -> Result<T, IndexError> {
+        if self.is_in_batch() {
+            return Ok(look(self));
+        }
         self.read(|db| Ok(db.execute_batch("BEGIN")?))?;
         let looked = look(self);
         self.read(|db| Ok(db.execute_batch("COMMIT")?))?;
@@ -63,13 +66,50 @@ impl LibraryBook {
     }
 
     fn write<T>(&mut self, write: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, IndexError> {
+        let is_in_batch = self.is_in_batch();
         let perform = || -> Result<T, Fault> {
+            if is_in_batch {
+                let savepoint = self.db.savepoint()?;
+                let written = write(&savepoint)?;
+                savepoint.commit()?;
+                return Ok(written);
+            }
             let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let written = write(&transaction)?;
             transaction.commit()?;
             Ok(written)
         };
         perform().map_err(|fault| fault.at(&self.path))
+    }
+
+    /// Makes all that is written until [`Self::end_batch`] one transaction: each of its own would write the same pages again and again. What fails
+    /// of it leaves nothing, and what was written before stays. Other connections see it at the end, and cannot write until then.
+    pub fn begin_batch(&mut self) -> Result<(), IndexError> {
+        if self.is_in_batch() {
+            return Ok(());
+        }
+        self.read(|db| Ok(db.execute_batch("BEGIN IMMEDIATE")?))
+    }
+
+    /// Ends a batch, if there is one.
+    ///
+    /// # Errors
+    /// If it cannot be written: nothing of it is there then.
+    pub fn end_batch(&mut self) -> Result<(), IndexError> {
+        if !self.is_in_batch() {
+            return Ok(());
+        }
+        self.read(|db| {
+            db.execute_batch("COMMIT").map_err(|error| {
+                // Where the system took it back already, this fails, too.
+                let _ = db.execute_batch("ROLLBACK");
+                error.into()
+            })
+        })
+    }
+
+    fn is_in_batch(&self) -> bool {
+        !self.db.is_autocommit()
     }
 }
 

@@ -62,10 +62,21 @@ impl Worker {
     /// Takes what waits, up to what one pass is made for.
     pub(super) fn take_some(&mut self, first: Input, due: &mut Due) {
         due.is_news = true;
+        self.take_what_waits(first, due);
+        self.end_batch();
+    }
+
+    fn take_what_waits(&mut self, first: Input, due: &mut Due) {
         let (mut input, mut taken, mut records_len) = (first, 0, 0);
         loop {
             if let Input::Commit(commit) = &input {
                 records_len += commit.encoded_records().len();
+            }
+            // Commits and their packs are noted in the book of the library alone, and many of them at once.
+            if matches!(input, Input::Commit(_) | Input::Packed(_)) {
+                self.begin_batch();
+            } else {
+                self.end_batch();
             }
             self.take_noting(input, due);
             taken += 1;
@@ -80,6 +91,19 @@ impl Worker {
             };
             let Ok(next) = next else { return };
             input = next;
+        }
+    }
+
+    fn begin_batch(&mut self) {
+        // Without one, each commit is noted by itself.
+        if let Err(error) = self.session.book.begin_batch() {
+            self.trouble(&error.into());
+        }
+    }
+
+    fn end_batch(&mut self) {
+        if let Err(error) = self.session.book.end_batch() {
+            self.trouble(&error.into());
         }
     }
 

@@ -14,7 +14,7 @@ struct World {
     index: SqliteIndex,
     seqs: [u64; 2],
     last: [Option<swarm_library::CommitId>; 2],
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn path(text: &str) -> TreePath {
@@ -44,7 +44,7 @@ impl World {
         let file = folder.path().join("library.db");
         let index = SqliteIndex::open(&file).expect("a new one");
         let book = LibraryBook::open(&file).expect("the same");
-        Self { book, index, seqs: [0; 2], last: [None; 2], _folder: folder }
+        Self { book, index, seqs: [0; 2], last: [None; 2], folder }
     }
 
     /// The author signs `d=x`, of which this node holds it for so many votes.
@@ -174,4 +174,28 @@ fn a_search_looks_below_its_place_alone() {
     check(None, None, 2, &["a", "b/ab"], true);
     check(None, Some("b/ab"), 2, &["d/a"], false);
     check(Some("b"), None, 9, &["b/ab"], false);
+}
+
+#[test]
+fn what_fails_in_a_batch_leaves_nothing_and_takes_nothing_with_it() {
+    let mut world = World::new();
+    world.book.begin_batch().expect("begun");
+    world.sign(PEER, "a=x", 0);
+    let library = Guid::new("jdfhdhdbe484746").expect("a GUID").key();
+    let live = State::Live(Live { kind: kind("y").expect("a file"), modified_ns: 0, sha256: None });
+    let vector = Vector::from_counters([(key(PEER).public(), 99)]).expect("valid");
+    let records = [Record { path: path("b"), state: live, vector, parent: None, moved_from: None }];
+    // The number is taken.
+    let draft = Draft { library, after: None, content: None, made_at_ms: 5, covers: 0, records: &records };
+    let again = Commit::sign(&key(PEER), &draft).expect("signed");
+    let acceptance = Acceptance::Take { records: &records, votes: &[0] };
+    assert!(world.book.take(&again, &acceptance, &key(OWN).public(), 5).is_err());
+    world.sign(PEER, "c=x", 0);
+    let other = LibraryBook::open(&world.folder.path().join("library.db")).expect("the same");
+    assert_eq!(other.frontier().expect("read"), [], "others see it at the end");
+    world.book.end_batch().expect("written");
+    let frontier = other.frontier().expect("read");
+    assert_eq!(frontier, [(key(PEER).public(), 2, world.last[PEER].expect("signed"))]);
+    let there = |name: &str| world.book.row(&path(name)).expect("read").is_some();
+    assert_eq!((there("a"), there("b"), there("c")), (true, false, true));
 }

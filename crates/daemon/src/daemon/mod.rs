@@ -48,7 +48,7 @@ use crate::protocol::ProposedUser;
 use crate::sentence::Sentence;
 use crate::settings::Settings;
 use libraries::Running;
-use preparing::hash_passwords;
+use preparing::{hash_passwords, tell};
 use seen::Seen;
 use starting::{Started, start};
 use traffic::Traffic;
@@ -211,12 +211,7 @@ impl Desk {
     /// Takes over what a reading of the files brought. An edit reads them all, too: what somebody else wrote meanwhile comes with it, and is told
     /// by no later look.
     async fn on_reloaded(&mut self, reloaded: Reloaded) {
-        for error in &reloaded.errors {
-            tracing::error!("{error}; going on with what it said before");
-        }
-        for warning in &reloaded.warnings {
-            tracing::warn!("{warning}");
-        }
+        tell(&reloaded);
         if !reloaded.changed.is_empty() {
             let names: Vec<String> = reloaded.changed.iter().map(ToString::to_string).collect();
             tracing::info!(files = names.join(" "), "taken over");

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use swarm_core::base::{ContentId, NodeId};
-use swarm_daemon_files::{DaemonFolder, Proof, Secret};
+use swarm_daemon_files::{DaemonFolder, Proof, Reloaded, Secret};
 use swarm_link::{Endpoint, IdentityStore, LinkOptions};
 use tokio::sync::mpsc;
 
@@ -93,11 +93,24 @@ pub(super) fn hash_passwords(folder: &mut DaemonFolder) {
     while let Some((user, pass)) = plain_password(folder, &tried) {
         if let Some(hash) = hash_password(pass.expose()) {
             match folder.replace_pass(&user, &pass, &hash) {
-                Ok(_) => tracing::info!(user, "users.json: replaced the password by its hash"),
+                Ok(reloaded) => {
+                    tracing::info!(user, "users.json: replaced the password by its hash");
+                    tell(&reloaded);
+                }
                 Err(error) => tracing::warn!(user, %error, "users.json: the password stays as it is"),
             }
         }
         tried.push((user, pass));
+    }
+}
+
+/// Tells what is wrong in the files now, and what is odd and was not before.
+pub(super) fn tell(reloaded: &Reloaded) {
+    for error in &reloaded.errors {
+        tracing::error!("{error}; going on with what it said before");
+    }
+    for warning in &reloaded.warnings {
+        tracing::warn!("{warning}");
     }
 }
 

@@ -50,6 +50,9 @@ pub(crate) async fn keep_linked(
                         // Nothing tells of links any more: the daemon ends.
                         return;
                     }
+                    // Another link may have taken its place, whose Hello is on its way.
+                    tokio::time::sleep(REPLACING_PAUSE).await;
+                    continue;
                 }
             }
             let before = linked(&states.borrow());
@@ -148,6 +151,7 @@ async fn identify(endpoint: &Endpoint, address: &str) -> Result<NodeId, Sentence
 }
 
 const GREETING_PAUSE: Duration = Duration::from_secs(1);
+const REPLACING_PAUSE: Duration = Duration::from_millis(200);
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(15);
 
@@ -158,7 +162,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_address_that_did_not_answer_is_dialed_when_a_node_comes() {
+    async fn a_node_that_comes_is_told_to_whom_it_is_unknown() {
         let peer = |n: u8| PeerState {
             node: NodeId::from_bytes([n; 32]),
             name: String::new(),

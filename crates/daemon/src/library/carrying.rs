@@ -36,6 +36,11 @@ impl Carrying {
         false
     }
 
+    /// Counts anew: some of what was noted as taken is not here.
+    pub(super) fn recount(&mut self, lens: impl IntoIterator<Item = (NodeId, u64)>) {
+        self.lens = lens.into_iter().collect();
+    }
+
     /// The commits of these authors count: they are no longer carried for others alone.
     pub(super) fn forget(&mut self, authors: &BTreeSet<NodeId>) {
         self.lens.retain(|author, _| !authors.contains(author));

@@ -40,6 +40,7 @@ pub use take::{Acceptance, Taken};
 pub struct LibraryBook {
     db: Connection,
     path: PathBuf,
+    is_in_batch: bool,
 }
 
 impl LibraryBook {
@@ -47,17 +48,17 @@ impl LibraryBook {
     pub fn open(path: &Path) -> Result<Self, IndexError> {
         let db = schema::open(path, BOOK_CACHE_KIB)?;
         let made = db.execute_batch(TABLES).map_err(|error| Fault::from(error).at(path));
-        made.map(|()| Self { db, path: path.into() })
+        made.map(|()| Self { db, path: path.into(), is_in_batch: false })
     }
 
     /// Looks many things up in one transaction: to begin and to end one takes as long as a look. The log cannot be emptied meanwhile.
     pub fn in_one_look<T>(&self, look: impl FnOnce(&Self) -> T) -> Result<T, IndexError> {
-        if self.is_in_batch() {
+        if self.is_in_batch {
             return Ok(look(self));
         }
         self.read(|db| Ok(db.execute_batch("BEGIN")?))?;
         let looked = look(self);
-        self.read(|db| Ok(db.execute_batch("COMMIT")?))?;
+        self.end_transaction()?;
         Ok(looked)
     }
 
@@ -66,7 +67,8 @@ impl LibraryBook {
     }
 
     fn write<T>(&mut self, write: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, IndexError> {
-        let is_in_batch = self.is_in_batch();
+        // After a grave error the system took the batch back: then its end tells so.
+        let is_in_batch = self.is_in_batch && !self.db.is_autocommit();
         let perform = || -> Result<T, Fault> {
             if is_in_batch {
                 let savepoint = self.db.savepoint()?;
@@ -83,22 +85,24 @@ impl LibraryBook {
     }
 
     /// Makes all that is written until [`Self::end_batch`] one transaction: each of its own would write the same pages again and again. What fails
-    /// of it leaves nothing, and what was written before stays. Other connections see it at the end, and cannot write until then.
+    /// of it leaves nothing, and all else stays. Other connections see it at the end, and cannot write until then.
     pub fn begin_batch(&mut self) -> Result<(), IndexError> {
-        if self.is_in_batch() {
-            return Ok(());
+        if !self.is_in_batch {
+            self.read(|db| Ok(db.execute_batch("BEGIN IMMEDIATE")?))?;
+            self.is_in_batch = true;
         }
-        self.read(|db| Ok(db.execute_batch("BEGIN IMMEDIATE")?))
+        Ok(())
     }
 
     /// Ends a batch, if there is one.
     ///
     /// # Errors
-    /// If it cannot be written: nothing of it is there then.
+    /// If it cannot be written, or a disk that is full took it back before: what was written in it may be gone then, all of it.
     pub fn end_batch(&mut self) -> Result<(), IndexError> {
-        if !self.is_in_batch() {
-            return Ok(());
-        }
+        if std::mem::take(&mut self.is_in_batch) { self.end_transaction() } else { Ok(()) }
+    }
+
+    fn end_transaction(&self) -> Result<(), IndexError> {
         self.read(|db| {
             db.execute_batch("COMMIT").map_err(|error| {
                 // Where the system took it back already, this fails, too.
@@ -106,10 +110,6 @@ impl LibraryBook {
                 error.into()
             })
         })
-    }
-
-    fn is_in_batch(&self) -> bool {
-        !self.db.is_autocommit()
     }
 }
 

@@ -29,6 +29,22 @@ impl Worker {
         admitted.map(drop)
     }
 
+    /// Makes the commits that were taken last one transaction. If that fails they are not here, and are asked for again.
+    pub(super) fn end_batch(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        let Err(error) = self.session.book.end_batch() else { return };
+        self.known.passed_over.extend(batch);
+        match self.session.book.carried_lens() {
+            Ok(lens) => {
+                let strangers = lens.into_iter().filter(|(author, _)| !self.authors.contains(author));
+                self.carrying.recount(strangers);
+            }
+            Err(error) => tracing::warn!(%error, "what is carried cannot be counted"),
+        }
+        self.is_complete_look_due = true;
+        self.trouble(&error.into());
+    }
+
     /// Returns whether the commit is here now.
     fn admit(&mut self, commit: &Commit, due: &mut Due) -> Result<bool, LibraryError> {
         let author = commit.header().author;
@@ -71,7 +87,9 @@ impl Worker {
             }
             return Ok(false);
         }
+        self.session.book.begin_batch()?;
         let taken = self.session.take(commit, counts)?;
+        self.batch.insert(author, commit.header().seq);
         self.has_new_versions |= counts;
         due.pass |= taken.changed > 0 || taken.disputed > 0;
         due.tally |= taken.held > 0;

@@ -1,7 +1,7 @@
 //! A library is started here, and the rest of the daemon holds it by its handle. Invariant: the index is locked and the mounts are open before
 //! there is a handle. Absent here: what the worker does (`worker`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -149,6 +149,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, oneshot::Receiver<()
         false_contents: BTreeSet::new(),
         wished_up_to: None,
         carrying,
+        batch: BTreeMap::new(),
     };
     start_scrub(&worker);
     let runtime = tokio::runtime::Handle::current();

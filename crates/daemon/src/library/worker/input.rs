@@ -72,10 +72,8 @@ impl Worker {
             if let Input::Commit(commit) = &input {
                 records_len += commit.encoded_records().len();
             }
-            // Commits and their packs are noted in the book of the library alone, and many of them at once.
-            if matches!(input, Input::Commit(_) | Input::Packed(_)) {
-                self.begin_batch();
-            } else {
+            // Commits and their packs are noted in the book of the library alone, many of them at once. All else writes elsewhere, too.
+            if !matches!(input, Input::Commit(_) | Input::Packed(_)) {
                 self.end_batch();
             }
             self.take_noting(input, due);
@@ -91,19 +89,6 @@ impl Worker {
             };
             let Ok(next) = next else { return };
             input = next;
-        }
-    }
-
-    fn begin_batch(&mut self) {
-        // Without one, each commit is noted by itself.
-        if let Err(error) = self.session.book.begin_batch() {
-            self.trouble(&error.into());
-        }
-    }
-
-    fn end_batch(&mut self) {
-        if let Err(error) = self.session.book.end_batch() {
-            self.trouble(&error.into());
         }
     }
 

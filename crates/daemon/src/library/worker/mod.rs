@@ -82,6 +82,8 @@ struct Worker {
     /// The last of the contents that were told as wanted, where there are more: they are told in turn.
     wished_up_to: Option<ContentHash>,
     carrying: Carrying,
+    /// The last commit of each author in the transaction that is open.
+    batch: BTreeMap<NodeId, u64>,
 }
 
 impl Worker {

@@ -28,8 +28,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Keeps votes about a commit that is known. Returns whether they say anything new. What is kept already is read once for all of them:
-    /// its signatures are checked again each time.
+    /// Keeps votes about a commit that is known. Returns whether they say anything new. The commit and what is kept about it are read once
+    /// for all of them: the signature of the commit is checked each time.
     fn keep_votes(&mut self, id: &CommitId, votes: &[&SignedVote]) -> Result<bool, LibraryError> {
         let Some(bytes) = self.session.book.commit_by_id(id)? else { return Ok(false) };
         let need = Need { votes: 0, cause: Cause::Bulk };
@@ -78,9 +78,15 @@ impl Worker {
                 continue;
             }
             let proposal = known.proposal(self.library, &policy);
-            let votes = self.votes_about(&known.id)?;
+            let mut votes = self.votes_about(&known.id)?;
             let trusted = |node: &NodeId| self.authors.contains(node);
-            let end = match proposal.tally(&votes, &trusted, now_ms, known.seen_at_ms) {
+            let mut outcome = proposal.tally(&votes, &trusted, now_ms, known.seen_at_ms);
+            if matches!(outcome, Outcome::Approved) {
+                // A damaged index approves nothing.
+                votes.retain(SignedVote::is_signed);
+                outcome = proposal.tally(&votes, &trusted, now_ms, known.seen_at_ms);
+            }
+            let end = match outcome {
                 Outcome::Waiting { .. } => continue,
                 Outcome::Approved => ProposalEnd::Approved,
                 Outcome::Refused { .. } => ProposalEnd::Refused,

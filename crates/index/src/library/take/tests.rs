@@ -185,11 +185,16 @@ fn what_fails_in_a_batch_leaves_nothing_and_takes_nothing_with_it() {
     let live = State::Live(Live { kind: kind("y").expect("a file"), modified_ns: 0, sha256: None });
     let vector = Vector::from_counters([(key(PEER).public(), 99)]).expect("valid");
     let records = [Record { path: path("b"), state: live, vector, parent: None, moved_from: None }];
-    // The number is taken.
-    let draft = Draft { library, after: None, content: None, made_at_ms: 5, covers: 0, records: &records };
-    let again = Commit::sign(&key(PEER), &draft).expect("signed");
+    let after = world.last[PEER].map(|id| (1, id));
+    let draft = Draft { library, after, content: None, made_at_ms: 5, covers: 0, records: &records };
+    let commit = Commit::sign(&key(PEER), &draft).expect("signed");
     let acceptance = Acceptance::Take { records: &records, votes: &[0] };
-    assert!(world.book.take(&again, &acceptance, &key(OWN).public(), 5).is_err());
+    // The commit itself is noted before its records are.
+    let fails = "CREATE TEMP TRIGGER fails BEFORE INSERT ON heads BEGIN SELECT RAISE(ABORT, 'no'); END";
+    world.book.db.execute_batch(fails).expect("made");
+    assert!(world.book.take(&commit, &acceptance, &key(OWN).public(), 5).is_err());
+    world.book.db.execute_batch("DROP TRIGGER fails").expect("gone");
+    // Its number is free.
     world.sign(PEER, "c=x", 0);
     let other = LibraryBook::open(&world.folder.path().join("library.db")).expect("the same");
     assert_eq!(other.frontier().expect("read"), [], "others see it at the end");
@@ -198,4 +203,16 @@ fn what_fails_in_a_batch_leaves_nothing_and_takes_nothing_with_it() {
     assert_eq!(frontier, [(key(PEER).public(), 2, world.last[PEER].expect("signed"))]);
     let there = |name: &str| world.book.row(&path(name)).expect("read").is_some();
     assert_eq!((there("a"), there("b"), there("c")), (true, false, true));
+}
+
+#[test]
+fn a_batch_that_is_taken_back_says_so_at_its_end() {
+    let mut world = World::new();
+    world.book.begin_batch().expect("begun");
+    world.sign(PEER, "a=x", 0);
+    // As SQLite does when the disk is full.
+    world.book.db.execute_batch("ROLLBACK").expect("taken back");
+    assert!(world.book.end_batch().is_err());
+    assert_eq!(world.book.frontier().expect("read"), []);
+    world.book.end_batch().expect("there is none");
 }

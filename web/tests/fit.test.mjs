@@ -94,6 +94,8 @@ test("what is not saved yet stays in sight above the tabs", async () => {
     await login(page, mock.address, "#/settings");
     await page.fill("input[name=port]", "8001");
     await page.waitForSelector(".save-bar.is-shown");
+    // It rises to its place.
+    await page.evaluate(() => Promise.all(document.querySelector(".save-bar").getAnimations().map((each) => each.finished)));
     assert.deepEqual(await misfits(page, { forFingers: true }), []);
     const [bar, tabs] = await page.evaluate(() => [".save-bar", ".tab-bar"].map((each) => document.querySelector(each).getBoundingClientRect().toJSON()));
     assert.ok(bar.bottom <= tabs.top && bar.right <= width, `${bar.bottom} ${tabs.top} ${bar.right}`);

@@ -106,8 +106,8 @@ impl SignedVote {
         Self::decode_kept(bytes)?.checked()
     }
 
-    /// Reads a vote whose signature was checked before it was kept. It is not checked again: that takes 50 microseconds, and all votes of a
-    /// library are read whenever it changes.
+    /// Reads a vote whose signature was checked before it was kept. It is not checked again: that is most of the work, and all
+    /// votes of a library are read whenever it changes.
     pub fn decode_kept(bytes: Bytes) -> Result<Self, VoteError> {
         if bytes.len() > VOTE_LEN_MAX {
             return Err(VoteError::TooLong);

@@ -240,9 +240,9 @@ impl Worker {
             self.session.prune()?;
             self.pruned_at = Some(clock::moment());
         }
-        let was_over = self.is_trouble_over(due) && self.known.trouble.take().is_some();
+        let has_ended_trouble = self.is_trouble_over(due) && self.known.trouble.take().is_some();
         self.forget_repaired()?;
-        Ok(is_due || was_over)
+        Ok(is_due || has_ended_trouble)
     }
 
     /// Whether what held the library up is gone, after work without an error: only a look at everything tells that of a folder or a disk.

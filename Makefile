@@ -38,7 +38,7 @@ clippy:
 # Pure crates build for the browser too, each without the rest.
 wasm:
 	rustup target list --installed | grep -qx $(WASM) || rustup target add $(WASM)
-	set -e; for crate in core engine sync library sim; do \
+	set -e; for crate in core engine carrier sync library sim; do \
 	  $(CARGO) clippy -p swarm-$$crate --lib --locked --target $(WASM) -- -D warnings; \
 	done
 

@@ -4,8 +4,26 @@ use bytes::{Bytes, BytesMut};
 use quinn::{ReadError, RecvStream, SendStream};
 
 use super::chunk_stream::SendError;
-use super::frame::{self, FrameBuffer, FrameError};
+use super::link::CloseReason;
 use crate::limits::FRAMES_GATHERED_LEN;
+use swarm_core::wire::{FrameBuffer, FramingError, put_frame};
+
+/// Why a control stream cannot be read any further.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// The bytes are no frames.
+    #[error(transparent)]
+    Framing(#[from] FramingError),
+    /// The stream ended inside a frame.
+    #[error("the control stream ended inside a frame")]
+    CutShort,
+    /// The peer reset the stream, with this code.
+    #[error("the peer reset the control stream (code {0})")]
+    Reset(u64),
+    /// The link is closed.
+    #[error(transparent)]
+    LinkLost(#[from] CloseReason),
+}
 
 /// The sending half of a control stream. Dropping it ends the stream after the written frames.
 #[derive(Debug)]
@@ -37,7 +55,7 @@ impl FrameWriter {
     pub async fn write_frames(&mut self, frames: &[Bytes]) -> Result<(), SendError> {
         let mut gathered = BytesMut::new();
         for frame in frames {
-            frame::put(&mut gathered, frame).map_err(SendError::FrameTooLong)?;
+            put_frame(&mut gathered, frame).map_err(SendError::FrameTooLong)?;
             if gathered.len() >= FRAMES_GATHERED_LEN {
                 self.stream.write_chunk(gathered.split().freeze()).await?;
             }

@@ -10,27 +10,31 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connecting, Incoming, ServerConfig, TokioRuntime, VarInt};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::any_link::AnyLink;
+use super::carried::CarriedLink;
 use super::config::{self, LinkOptions, Transports};
 use super::dial::{self, AttemptError, DialError, Dialer};
 use super::identify;
 use super::identity::Identity;
 use super::interfaces::{self, canonical, is_local};
 use super::link::QuicLink;
+use super::network::Link as _;
 use super::protocol::Protocol;
 use super::socket::{self, BindError};
 use super::tls;
 use crate::limits::{
-    DIAL_TIMEOUT, ENDPOINT_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKE_TIMEOUT_CROWDED,
+    CARRIED_WAITING_MAX, DIAL_TIMEOUT, ENDPOINT_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKE_TIMEOUT_CROWDED,
     HANDSHAKE_WAITING_LEN_MAX, HANDSHAKES_MAX, HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX,
     HANDSHAKES_WAITING_MAX, LEARNED_ADDRESSES_MAX,
 };
 use swarm_core::base::NodeId;
 use swarm_core::manifest::{Address, SigningKey, Source};
 use swarm_core::trust::{AdmissionRules, Applicant, Denial, Open, Role};
+use swarm_core::wire::CloseCode;
 
 /// Dials nodes and accepts their links. Clones share one endpoint; it holds its node's key as long as it lives.
 #[derive(Clone)]
@@ -53,6 +57,8 @@ struct Shared {
     handshakes: Mutex<JoinSet<Option<QuicLink>>>,
     learned: watch::Sender<Learned>,
     admission: watch::Sender<Admission>,
+    /// Links over other transports that were let in, and wait for [`Endpoint::accept_carried`].
+    carried: (mpsc::Sender<CarriedLink>, Mutex<mpsc::Receiver<CarriedLink>>),
 }
 
 /// The rules that decide about links, and the clock that certificates are checked against.
@@ -108,6 +114,8 @@ impl Endpoint {
         let identity = identity.clone();
         let learned = watch::Sender::new(Learned::default());
         let admission = watch::Sender::new(Admission { rules: Arc::new(Open), clock: || UNIX_EPOCH });
+        let (carried, carried_queue) = mpsc::channel(CARRIED_WAITING_MAX);
+        let carried = (carried, Mutex::new(carried_queue));
         let shared = Shared {
             quinn,
             bound,
@@ -119,6 +127,7 @@ impl Endpoint {
             handshakes,
             learned,
             admission,
+            carried,
         };
         Ok(Self { shared: Arc::new(shared), identity })
     }
@@ -203,6 +212,24 @@ impl Endpoint {
         }
     }
 
+    /// Takes a link over another transport to a peer that proved its key, if the admission rules let it in: the next caller of
+    /// [`Endpoint::accept_carried`] gets it. Waits while many are waiting.
+    pub async fn hand_over(&self, link: CarriedLink) {
+        match self.admits_any(&AnyLink::Carried(link.clone())) {
+            // A closed queue is an endpoint that is gone, and its links with it.
+            Ok(_) => drop(self.shared.carried.0.send(link).await),
+            Err(denial) => {
+                tracing::info!(node = %link.peer(), transport = ?link.transport(), %denial, "turned away");
+                link.close(CloseCode::TurnedAway.code(), &denial.to_string());
+            }
+        }
+    }
+
+    /// The next link over another transport. Dropping the future cancels it without loss.
+    pub async fn accept_carried(&self) -> Option<CarriedLink> {
+        self.shared.carried.1.lock().await.recv().await
+    }
+
     /// Replaces the admission rules. Existing links stay until the caller checks them with [`Endpoint::admits`].
     pub fn set_admission(&self, admission: Admission) {
         self.shared.admission.send_replace(admission);
@@ -218,9 +245,20 @@ impl Endpoint {
     /// # Errors
     /// Why the peer may not be linked.
     pub fn admits(&self, link: &QuicLink) -> Result<Role, Denial> {
+        self.admits_key(link.peer(), link.certificate())
+    }
+
+    /// The same for a link of any transport. Where the transport shows no certificate, rules that ask for one let nobody in.
+    ///
+    /// # Errors
+    /// Why the peer may not be linked.
+    pub fn admits_any(&self, link: &AnyLink) -> Result<Role, Denial> {
+        self.admits_key(link.peer(), link.certificate())
+    }
+
+    fn admits_key(&self, node: NodeId, certificate: &[u8]) -> Result<Role, Denial> {
         let Admission { rules, clock } = self.shared.admission.borrow().clone();
         let unix_secs = clock().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let (node, certificate) = (link.peer(), link.certificate());
         rules.admit(&Applicant { node, certificate, unix_secs })
     }
 
@@ -236,6 +274,11 @@ impl Endpoint {
     /// An endpoint on the same socket that dials under another key: peers see another node. It accepts no links.
     pub fn disguised(&self, identity: Identity) -> Self {
         Self { shared: Arc::clone(&self.shared), identity }
+    }
+
+    /// The identity of this node, for handshakes of other transports.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// The key that signs as this node.

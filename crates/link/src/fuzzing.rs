@@ -3,14 +3,14 @@
 use bytes::{Bytes, BytesMut};
 use rustls::pki_types::CertificateDer;
 
-use super::frame::{self, FrameBuffer, FrameError};
 use super::identity::Identity;
 use super::key_store::Claim;
 use super::{key_file, tls};
 use swarm_core::base::NodeId;
+use swarm_core::wire::{FrameBuffer, FramingError, put_frame};
 
 /// Splits a stream that arrives in these pieces into frames, and tells its end: an error, or whether it is clean.
-pub fn frames<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Bytes>, Result<bool, FrameError>) {
+pub fn frames<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Bytes>, Result<bool, FramingError>) {
     let (mut buffer, mut frames) = (FrameBuffer::default(), Vec::new());
     for piece in pieces {
         buffer.push(piece);
@@ -28,7 +28,7 @@ pub fn frames<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Bytes>, Result
 /// The bytes of a stream of these frames; `None` if one is too long.
 pub fn stream_of(frames: &[Bytes]) -> Option<Bytes> {
     let mut stream = BytesMut::new();
-    frames.iter().try_for_each(|body| frame::put(&mut stream, body)).ok()?;
+    frames.iter().try_for_each(|body| put_frame(&mut stream, body)).ok()?;
     Some(stream.freeze())
 }
 

@@ -24,13 +24,13 @@ mod dial;
 mod endpoint;
 mod identify;
 
+mod any_link;
+mod carried;
 mod chunk_stream;
 mod control;
-mod frame;
 mod link;
 mod network;
 mod path;
-mod quic;
 
 #[doc(hidden)]
 pub mod fuzzing;
@@ -38,13 +38,14 @@ pub mod fuzzing;
 #[cfg(test)]
 mod tests;
 
+pub use any_link::{AnyChunkReceiver, AnyChunkSender, AnyFrameReader, AnyFrameWriter, AnyLink};
+pub use carried::{CarriedError, CarriedLink, Carrying, Transport, accept_web_socket, dial_web_socket};
 pub use chunk_stream::{ChunkReceiver, ChunkSender, ReceiveError, SendError};
 pub use clock::Clock;
 pub use config::{LinkOptions, endpoint_config, network_threads};
-pub use control::{FrameReader, FrameWriter};
+pub use control::{FrameError, FrameReader, FrameWriter};
 pub use dial::{Attempt, AttemptError, DialError};
 pub use endpoint::{Admission, Endpoint};
-pub use frame::FrameError;
 pub use identity::Identity;
 pub use interfaces::addresses as own_addresses;
 pub use key_file::{IdentityError, random_bytes};

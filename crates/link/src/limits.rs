@@ -23,6 +23,8 @@ pub const HANDSHAKES_MAX: usize = 256;
 pub const HANDSHAKES_UNPROVEN_MAX: usize = 64;
 /// Dialing nodes that wait for their handshake to start; others are refused.
 pub const HANDSHAKES_WAITING_MAX: usize = 256;
+/// Links over other transports that wait for the node to take them; those after them wait with their handshake done.
+pub const CARRIED_WAITING_MAX: usize = 64;
 /// Early bytes kept for one waiting dialer.
 pub const HANDSHAKE_WAITING_LEN_MAX: u64 = 16 << 10;
 /// Early bytes kept for all waiting dialers.
@@ -65,6 +67,8 @@ pub const COORDINATOR_RECEIVE_WINDOW_LEN: u32 = 256 << 10;
 /// Receive window of a link between nodes that keep libraries, bytes: half a million records come in some 80 MB of frames.
 pub const LIBRARY_RECEIVE_WINDOW_LEN: u32 = 1 << 20;
 
+const _: () = assert!(CHUNK_STREAMS_PER_LINK_MAX as usize == swarm_carrier::limits::STREAMS_MAX);
+const _: () = assert!(CLOSE_REASON_LEN_MAX == swarm_carrier::limits::CLOSE_REASON_LEN_MAX);
 const _: () = assert!(EARLY_RECEIVE_WINDOW_LEN <= COORDINATOR_RECEIVE_WINDOW_LEN);
 const _: () = assert!(DATAGRAM_LEN_MAX_LOCAL as usize * 10 < 65_507);
 const _: () = assert!(HANDSHAKES_UNPROVEN_MAX <= HANDSHAKES_MAX);

@@ -1,12 +1,13 @@
 //! What a node asks of a network: links to peers that are proven, a control stream and chunk streams on each, a close with a code.
-//! QUIC is one ([`Endpoint`], [`QuicLink`]); a network of another kind is another implementation, and the node above stays as it is.
+//! An endpoint with what comes in over QUIC and other transports is one ([`Endpoint`], [`AnyLink`]); a network of another kind is another
+//! implementation, and the node above stays as it is.
 //!
 //! Nodes take a network as a type, not as a trait object: chunk bytes then pass the same calls as without the trait, inlined, with
 //! no allocation for each future, and a piece goes from the store's buffer to QUIC, and from QUIC to the buffer that is written,
 //! without a copy in between.
 //!
 //! [`Endpoint`]: super::Endpoint
-//! [`QuicLink`]: super::QuicLink
+//! [`AnyLink`]: super::AnyLink
 
 use std::future::Future;
 use std::time::Duration;
@@ -16,11 +17,10 @@ use tokio::sync::watch;
 
 use super::chunk_stream::{ReceiveError, SendError};
 use super::config::LinkOptions;
+use super::control::FrameError;
 use super::dial::DialError;
 use super::endpoint::Admission;
-use super::frame::FrameError;
 use super::link::{CloseReason, LinkStats};
-use super::protocol::Protocol;
 use swarm_core::base::NodeId;
 use swarm_core::manifest::Address;
 use swarm_core::trust::{Denial, Role};
@@ -45,7 +45,7 @@ pub trait Network: Clone + Send + Sync + 'static {
         addresses: &[Address],
     ) -> impl Future<Output = Result<Self::Link, DialError>> + Send;
 
-    /// The next link that another node dialed; `None` when the place is closed. To be cancelled by dropping the future.
+    /// The next link for peers' traffic that another node dialed; `None` when the place is closed. To be cancelled by dropping the future.
     fn accept(&self) -> impl Future<Output = Option<Self::Link>> + Send;
 
     /// Who decides about links, and whenever that changes.
@@ -71,9 +71,6 @@ pub trait Link: Clone + Send + Sync + 'static {
 
     /// The node at the other end.
     fn peer(&self) -> NodeId;
-
-    /// What it is for.
-    fn protocol(&self) -> Protocol;
 
     /// Where the peer is now, if it has an address.
     fn address(&self) -> Option<Address>;

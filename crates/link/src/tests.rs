@@ -12,6 +12,7 @@ use crate::limits::{CHUNK_STREAMS_PER_LINK_MAX, CLOSE_REASON_LEN_MAX, DATAGRAM_L
 use swarm_core::base::limits::FRAME_LEN_MAX;
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::Address;
+use swarm_core::wire::FramingError;
 
 mod long_path;
 
@@ -303,8 +304,8 @@ async fn one_peer_opens_no_more_chunk_streams_than_the_limit() {
 #[tokio::test]
 async fn broken_framing_is_told_apart_from_a_lost_link() {
     for (bytes, expected) in [
-        (&[0xff, 0xff, 0xff, 0xff, 0x0f][..], FrameError::TooLong(u64::from(u32::MAX))),
-        (&[0x80; 9], FrameError::EndlessLen),
+        (&[0xff, 0xff, 0xff, 0xff, 0x0f][..], FramingError::TooLong(u64::from(u32::MAX)).into()),
+        (&[0x80; 9], FramingError::EndlessLen.into()),
         (&[5, 1, 2], FrameError::CutShort),
     ] {
         let acceptor = endpoint(2);

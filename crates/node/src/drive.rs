@@ -7,7 +7,7 @@ use super::fact::Command;
 use super::finding::Finding;
 use super::ground::Ground;
 use super::io::Io;
-use super::{NodeEvent, NodeSnapshot, Options, OtherLinks};
+use super::{NodeEvent, NodeSnapshot, Options};
 use swarm_core::base::Instant;
 use swarm_engine::{Engine, Input};
 use swarm_link::Network;
@@ -21,7 +21,7 @@ pub(super) struct Driver<N: Network> {
 impl<N: Network> Driver<N> {
     pub(super) fn new(
         network: N,
-        beside: (Finding, OtherLinks<N::Link>),
+        finding: Finding,
         ground: Ground,
         options: Options,
         (commands, events): (mpsc::Receiver<Command>, mpsc::Sender<NodeEvent>),
@@ -35,7 +35,7 @@ impl<N: Network> Driver<N> {
             engine.remember(*node, *past);
         }
         let clock = AwakeClock::start(ground.clock);
-        let mut io = Io::new(network, beside, ground, &options, (commands, events));
+        let mut io = Io::new(network, finding, ground, &options, (commands, events));
         engine.handle(Instant::ZERO, io.access());
         Self { engine, io, clock }
     }

@@ -24,7 +24,7 @@ use super::throttle::Throttle;
 use super::upload::UploadTask;
 use super::uploads::Uploads;
 use super::windows::Windows;
-use super::{Limits, NodeEvent, NodeSnapshot, Options, OtherLinks};
+use super::{Limits, NodeEvent, NodeSnapshot, Options};
 use swarm_core::base::{NodeId, Rate};
 use swarm_core::manifest::{Address, Source};
 use swarm_core::trust::{Denial, Role};
@@ -35,7 +35,7 @@ use swarm_engine::{
     RunRequest,
 };
 use swarm_link::limits::DIAL_TIMEOUT;
-use swarm_link::{DialError, Link as _, Network, Protocol};
+use swarm_link::{DialError, Link as _, Network};
 
 /// A link that stands; its tasks are still to be started.
 struct Linked<L> {
@@ -79,7 +79,7 @@ struct Shared {
 impl<N: Network> Io<N> {
     pub(super) fn new(
         network: N,
-        (mut finding, others): (Finding, OtherLinks<N::Link>),
+        mut finding: Finding,
         ground: Ground,
         options: &Options,
         (commands, events): (mpsc::Receiver<Command>, mpsc::Sender<NodeEvent>),
@@ -87,7 +87,7 @@ impl<N: Network> Io<N> {
         let (report, facts) = mpsc::channel(FACTS_WAITING_MAX);
         let (linked_report, linked) = mpsc::channel(LINKED_WAITING_MAX);
         let Options { limits, dial_timeout, .. } = options;
-        let accepting = accept(network.clone(), linked_report.clone(), others, ground.ending.clone());
+        let accepting = accept(network.clone(), linked_report.clone(), ground.ending.clone());
         ground.tasks.spawn(accepting);
         finding.set_up(limits.up);
         let windows_len = if limits.windows_len == 0 { u64::MAX } else { limits.windows_len };
@@ -474,28 +474,10 @@ impl Shared {
     }
 }
 
-async fn accept<N: Network>(
-    network: N,
-    linked: mpsc::Sender<Linked<N::Link>>,
-    others: OtherLinks<N::Link>,
-    ending: CancellationToken,
-) {
+async fn accept<N: Network>(network: N, linked: mpsc::Sender<Linked<N::Link>>, ending: CancellationToken) {
     while let Some(Some(link)) = ending.run_until_cancelled(network.accept()).await {
-        match link.protocol() {
-            Protocol::Peer => {
-                if linked.send(Linked { link, dialed: false }).await.is_err() {
-                    break;
-                }
-            }
-            // A full queue is no reason to keep peers waiting.
-            Protocol::Coordinator => match &others.coordination {
-                Some(coordination) => drop(coordination.try_send(link)),
-                None => link.close(CloseCode::NoCoordinator.code(), "this node is no coordinator"),
-            },
-            Protocol::Library => match &others.libraries {
-                Some(libraries) => drop(libraries.try_send(link)),
-                None => link.close(CloseCode::NoLibraries.code(), "this node keeps no libraries"),
-            },
+        if linked.send(Linked { link, dialed: false }).await.is_err() {
+            break;
         }
     }
 }

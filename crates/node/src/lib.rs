@@ -21,6 +21,7 @@ mod finding;
 mod io;
 mod link;
 mod links;
+mod place;
 mod readmission;
 mod receive;
 mod shares;
@@ -44,6 +45,7 @@ pub use self::throttle::Throttle;
 use self::fact::Command;
 use self::finding::Finding;
 use self::ground::Ground;
+use self::place::Place;
 use swarm_core::base::{Bitfield, ContentId, NodeId, Rate};
 use swarm_core::manifest::{Address, Source};
 use swarm_core::presence::Presence;
@@ -104,20 +106,6 @@ pub struct Options {
 pub struct Node {
     commands: mpsc::Sender<Command>,
     down: Throttle,
-}
-
-/// Who takes links of other protocols than the peers'.
-struct OtherLinks<L> {
-    coordination: Option<mpsc::Sender<L>>,
-    libraries: Option<mpsc::Sender<L>>,
-}
-
-impl<L> OtherLinks<L> {
-    /// Nobody.
-    #[cfg(test)]
-    fn none() -> Self {
-        Self { coordination: None, libraries: None }
-    }
 }
 
 /// Something that happened, for the product.
@@ -187,22 +175,21 @@ impl Node {
         let lan_seen = options.lan_seen.take();
         let finding = Finding::start(&endpoint, (finders, lan_seen), advertise, &ground);
         let finding = finding.at(options.meeting_places.take());
-        let others =
-            OtherLinks { coordination: options.coordination.take(), libraries: options.libraries.take() };
-        Self::start_on(endpoint, (finding, others), ground, options)
+        let (coordination, libraries) = (options.coordination.take(), options.libraries.take());
+        Self::start_on(Place { endpoint, coordination, libraries }, finding, ground, options)
     }
 
-    /// The same on any network, with these finders and who takes links that are none of a peer's.
+    /// The same on any network, with these finders.
     fn start_on<N: Network>(
         network: N,
-        beside: (Finding, OtherLinks<N::Link>),
+        finding: Finding,
         ground: Ground,
         options: Options,
     ) -> (Self, mpsc::Receiver<NodeEvent>, JoinHandle<NodeSnapshot>) {
         let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (events, event_queue) = mpsc::channel(EVENTS_WAITING_MAX);
         let down = ground.down.clone();
-        let driver = drive::Driver::new(network, beside, ground, options, (command_queue, events));
+        let driver = drive::Driver::new(network, finding, ground, options, (command_queue, events));
         #[expect(
             clippy::disallowed_methods,
             reason = "the node's root task, handed to the product that awaits it"

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use self::memory::World;
 use super::finding::Finding;
 use super::ground::Ground;
-use super::{Node, NodeEvent, Options, OtherLinks};
+use super::{Node, NodeEvent, Options};
 use swarm_core::base::{Bitfield, ContentId, NodeId};
 use swarm_core::manifest::{Manifest, Source};
 use swarm_engine::{Event, Join, Order, Purpose};
@@ -55,12 +55,7 @@ async fn a_content_passes_from_node_to_node_on_a_network_without_sockets() {
     let world = World::default();
     let start = |number| {
         let finding = Finding::idle(Vec::new()).0;
-        Node::start_on(
-            world.place(node_of(number)),
-            (finding, OtherLinks::none()),
-            Ground::new(None),
-            Options::default(),
-        )
+        Node::start_on(world.place(node_of(number)), finding, Ground::new(None), Options::default())
     };
     let (seed, mut seed_events, seeding) = start(1);
     let (peer, mut peer_events, fetching) = start(2);

@@ -13,7 +13,7 @@ use swarm_core::manifest::Address;
 use swarm_core::trust::{Applicant, Denial, Open, Role};
 use swarm_link::{
     Admission, ChunkReceive, ChunkSend, CloseReason, DialError, FrameError, FrameRead, FrameWrite, Link,
-    LinkOptions, LinkStats, Network, Protocol, ReceiveError, SendError,
+    LinkOptions, LinkStats, Network, ReceiveError, SendError,
 };
 
 /// All places of one network. Clones are the same.
@@ -193,10 +193,6 @@ impl Link for MemoryLink {
 
     fn peer(&self) -> NodeId {
         self.peer
-    }
-
-    fn protocol(&self) -> Protocol {
-        Protocol::Peer
     }
 
     fn address(&self) -> Option<Address> {

@@ -3,46 +3,41 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::link::CloseReason;
-use swarm_core::base::limits::FRAME_LEN_MAX;
+use crate::base::limits::FRAME_LEN_MAX;
 
-/// Why a control stream cannot be read any further.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FrameError {
-    /// The peer announced a frame longer than [`FRAME_LEN_MAX`].
+/// Bytes of a control stream that are no frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FramingError {
+    /// A frame was announced that is longer than [`FRAME_LEN_MAX`].
     #[error("the peer announced a frame of {0} bytes, more than the {FRAME_LEN_MAX} allowed")]
     TooLong(u64),
     /// The length of a frame does not end within 5 bytes.
     #[error("the peer sent a frame length that does not end")]
     EndlessLen,
-    /// The stream ended inside a frame.
-    #[error("the control stream ended inside a frame")]
-    CutShort,
-    /// The peer reset the stream, with this code.
-    #[error("the peer reset the control stream (code {0})")]
-    Reset(u64),
-    /// The link is closed.
-    #[error(transparent)]
-    LinkLost(#[from] CloseReason),
 }
 
 /// Received bytes that are split into frames.
 #[derive(Debug, Default)]
-pub(super) struct FrameBuffer {
+pub struct FrameBuffer {
     bytes: BytesMut,
 }
 
 impl FrameBuffer {
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    /// Adds bytes that came.
+    pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether all that came was taken out as frames.
+    pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
     /// The next complete frame, if there is one.
-    pub(super) fn take(&mut self) -> Result<Option<Bytes>, FrameError> {
+    ///
+    /// # Errors
+    /// If the length of the next frame is too great or does not end.
+    pub fn take(&mut self) -> Result<Option<Bytes>, FramingError> {
         let Some((prefix_len, body_len)) = read_prefix(&self.bytes)? else { return Ok(None) };
         if self.bytes.len() < prefix_len + body_len {
             return Ok(None);
@@ -60,7 +55,7 @@ impl FrameBuffer {
 ///
 /// # Errors
 /// Returns the length if it exceeds [`FRAME_LEN_MAX`].
-pub(super) fn put(into: &mut BytesMut, body: &[u8]) -> Result<(), usize> {
+pub fn put_frame(into: &mut BytesMut, body: &[u8]) -> Result<(), usize> {
     if body.len() > FRAME_LEN_MAX {
         return Err(body.len());
     }
@@ -75,16 +70,16 @@ pub(super) fn put(into: &mut BytesMut, body: &[u8]) -> Result<(), usize> {
 }
 
 /// Lengths of the prefix and of the body; `None` while the prefix is incomplete.
-fn read_prefix(bytes: &[u8]) -> Result<Option<(usize, usize)>, FrameError> {
+fn read_prefix(bytes: &[u8]) -> Result<Option<(usize, usize)>, FramingError> {
     let mut value = 0u64;
     for (index, byte) in bytes.iter().take(PREFIX_LEN_MAX).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
             let len = usize::try_from(value).ok().filter(|len| *len <= FRAME_LEN_MAX);
-            return Ok(Some((index + 1, len.ok_or(FrameError::TooLong(value))?)));
+            return Ok(Some((index + 1, len.ok_or(FramingError::TooLong(value))?)));
         }
     }
-    if bytes.len() >= PREFIX_LEN_MAX { Err(FrameError::EndlessLen) } else { Ok(None) }
+    if bytes.len() >= PREFIX_LEN_MAX { Err(FramingError::EndlessLen) } else { Ok(None) }
 }
 
 const PREFIX_LEN_MAX: usize = 5;
@@ -95,7 +90,7 @@ mod tests {
 
     use super::*;
 
-    fn taken(bytes: &[u8]) -> Result<Option<Bytes>, FrameError> {
+    fn taken(bytes: &[u8]) -> Result<Option<Bytes>, FramingError> {
         let mut buffer = FrameBuffer::default();
         buffer.push(bytes);
         buffer.take()
@@ -105,23 +100,23 @@ mod tests {
     fn a_length_above_the_cap_is_refused_before_anything_is_allocated() {
         let mut buffer = FrameBuffer::default();
         buffer.push(&[0xff, 0xff, 0xff, 0xff, 0x0f]);
-        assert_eq!(buffer.take(), Err(FrameError::TooLong(u64::from(u32::MAX))));
+        assert_eq!(buffer.take(), Err(FramingError::TooLong(u64::from(u32::MAX))));
         assert!(buffer.bytes.capacity() < 1024);
-        assert_eq!(taken(&[0x81, 0x80, 0x08]), Err(FrameError::TooLong(FRAME_LEN_MAX as u64 + 1)));
+        assert_eq!(taken(&[0x81, 0x80, 0x08]), Err(FramingError::TooLong(FRAME_LEN_MAX as u64 + 1)));
         assert_eq!(taken(&[0x80, 0x80, 0x08]), Ok(None), "exactly at the cap");
     }
 
     #[test]
     fn a_length_that_does_not_end_is_refused() {
         assert_eq!(taken(&[0xff; 4]), Ok(None));
-        assert_eq!(taken(&[0xff; 5]), Err(FrameError::EndlessLen));
-        assert_eq!(taken(&[0x80; 5]), Err(FrameError::EndlessLen));
+        assert_eq!(taken(&[0xff; 5]), Err(FramingError::EndlessLen));
+        assert_eq!(taken(&[0x80; 5]), Err(FramingError::EndlessLen));
     }
 
     #[test]
     fn a_frame_above_the_cap_is_not_written() {
         let mut bytes = BytesMut::new();
-        assert_eq!(put(&mut bytes, &vec![0; FRAME_LEN_MAX + 1]), Err(FRAME_LEN_MAX + 1));
+        assert_eq!(put_frame(&mut bytes, &vec![0; FRAME_LEN_MAX + 1]), Err(FRAME_LEN_MAX + 1));
         assert!(bytes.is_empty());
     }
 
@@ -133,7 +128,7 @@ mod tests {
         ) {
             let mut bytes = BytesMut::new();
             for frame in &frames {
-                put(&mut bytes, frame).expect("short");
+                put_frame(&mut bytes, frame).expect("short");
             }
             let (mut buffer, mut out) = (FrameBuffer::default(), Vec::new());
             for piece in bytes.chunks(cut) {

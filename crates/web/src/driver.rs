@@ -1,0 +1,738 @@
+//! One node: facts in, effects out. Performs the engine's orders on its links and contents; decides nothing that the engine decides.
+//!
+//! Usage: tell it a fact (`on_…`, or what a product wants), take [`Driver::next_effect`] until there is none, and come back at
+//! [`Driver::next_wakeup`] with [`Driver::on_time`]. Effects are to be performed in order.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::content::Content;
+use crate::effect::{Channel, Effect, Notice, ReadId};
+use crate::limits::{
+    BUFFERS_LEN_MAX, CHANNEL_WAITING_LEN_MAX, CONTROL_WAITING_LEN_MAX, HANDSHAKE_TIMEOUT, PING_INTERVAL,
+};
+use crate::link::{Link, Own, Stage, Up};
+use crate::receiving::Came;
+use crate::uploading::Next;
+use swarm_carrier::{Binding, Happened, StreamId};
+use swarm_core::base::limits::LINK_IDLE_TIMEOUT;
+use swarm_core::base::{Bitfield, Category, ContentId, Instant, NodeId};
+use swarm_core::manifest::{ChunkIndex, Manifest, Run, SigningKey, Source};
+use swarm_core::trust::Role;
+use swarm_core::wire::{DeclineReason, Message, RequestId};
+use swarm_engine::{
+    ChunkVerdict, DialFailure, Engine, Event, FetchFailure, Input, Join, Kept, LinkId, Order, Output,
+    Patience, Purpose, Reread, RunRequest, Snapshot, UploadEnd, Violation,
+};
+
+/// A node in a page.
+pub struct Driver {
+    key: SigningKey,
+    node: NodeId,
+    engine: Engine,
+    now: Instant,
+    links: BTreeMap<Channel, Link>,
+    next_channel: u32,
+    contents: BTreeMap<ContentId, Content>,
+    reads: BTreeMap<ReadId, Purposed>,
+    next_read: u32,
+    /// Facts that the engine is still to hear.
+    inputs: VecDeque<Input>,
+    effects: VecDeque<Effect>,
+    /// What random numbers are drawn from, and how many were.
+    seed: [u8; 32],
+    drawn: u64,
+}
+
+/// What a read is for.
+#[derive(Clone, Copy, Debug)]
+enum Purposed {
+    Upload(ContentId, ChunkIndex),
+    VerifyKept(ContentId, ChunkIndex),
+    Reread(ContentId, ChunkIndex),
+}
+
+impl Driver {
+    /// A node with this secret key (RFC 8032 seed). The seed must be new and random: all chance comes from it.
+    pub fn new(secret: &[u8; 32], seed: [u8; 32]) -> Self {
+        let key = SigningKey::from_seed(secret);
+        let node = key.public();
+        let [a, b, c, d, e, f, g, h, ..] = *blake3::hash(&seed).as_bytes();
+        Self {
+            engine: Engine::new(node, u64::from_le_bytes([a, b, c, d, e, f, g, h])),
+            key,
+            node,
+            now: Instant::ZERO,
+            links: BTreeMap::new(),
+            next_channel: 0,
+            contents: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            next_read: 0,
+            inputs: VecDeque::new(),
+            effects: VecDeque::new(),
+            seed,
+            drawn: 0,
+        }
+    }
+
+    /// The public key of this node.
+    pub fn node_id(&self) -> NodeId {
+        self.node
+    }
+
+    /// The next effect.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to come back if nothing else happens.
+    pub fn next_wakeup(&self) -> Option<Instant> {
+        let engine = self.engine.next_wakeup().map(|(at, _)| at);
+        let links = self.links.values().map(|link| match &link.stage {
+            Stage::Up(up) => (up.pinged_at + PING_INTERVAL).min(link.heard_at + LINK_IDLE_TIMEOUT),
+            _ => link.heard_at + HANDSHAKE_TIMEOUT,
+        });
+        links.chain(engine).min()
+    }
+
+    /// Everything at this instant.
+    pub fn snapshot(&self) -> Snapshot {
+        self.engine.survey().snapshot()
+    }
+
+    /// The manifest of a content, once it is known.
+    pub fn manifest(&self, content: ContentId) -> Option<&Manifest> {
+        self.contents.get(&content).map(|content| &content.manifest)
+    }
+
+    /// Fetches a content from these nodes, and serves what it has of it.
+    pub fn fetch(&mut self, content: ContentId, sources: Vec<Source>, manifest: Option<Manifest>, patience: Duration) {
+        let patience = Some(Patience { idle: patience, search: Duration::ZERO });
+        if let Some(manifest) = &manifest {
+            self.add_content(manifest.clone());
+        }
+        self.tell(Input::Join(Box::new(Join { content, manifest, order: Order::RarestFirst, patience })));
+        for source in sources {
+            self.add_source(content, source);
+        }
+        self.work();
+    }
+
+    /// Serves a content of which every byte is there.
+    pub fn seed(&mut self, manifest: Manifest) {
+        let content = manifest.id();
+        let mut whole = Content::new(manifest.clone());
+        let chunks = whole.open_whole();
+        self.contents.insert(content, whole);
+        let join = Join { content, manifest: Some(manifest), order: Order::RarestFirst, patience: None };
+        self.tell(Input::Join(Box::new(join)));
+        let wanted = Bitfield::new(chunks.len());
+        self.tell(Input::StoreOpened { content, durable: chunks, wanted, kept: Kept::new() });
+        self.work();
+    }
+
+    /// Names a node that may have a content.
+    pub fn add_source(&mut self, content: ContentId, Source { node, addresses }: Source) {
+        self.tell(Input::AddSource { content, node, addresses, purpose: Purpose::Fetch });
+        self.work();
+    }
+
+    /// Takes no part in a content any more.
+    pub fn leave(&mut self, content: ContentId) {
+        self.tell(Input::Leave { content, reason: DeclineReason::NotHere });
+        self.work();
+    }
+
+    /// Ends everything: flushes, tells peers, closes links.
+    pub fn stop(&mut self) {
+        self.tell(Input::Stop);
+        self.work();
+    }
+
+    /// It is so late now. To be told before any other fact.
+    pub fn on_time(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        let channels: Vec<Channel> = self.links.keys().copied().collect();
+        for channel in channels {
+            self.look_after(channel);
+        }
+        self.tell(Input::Wakeup);
+        self.work();
+    }
+
+    /// Nothing of the world was heard for a while: the page was frozen, or the machine asleep.
+    pub fn on_woke(&mut self, slept: Duration) {
+        // Whoever has left meanwhile is noticed by its channel.
+        self.links.values_mut().for_each(|link| link.heard_at = self.now);
+        self.tell(Input::Woke { slept });
+        self.work();
+    }
+
+    /// A peer has opened a channel to this node. Returns its number. Without a binding it is not encrypted.
+    pub fn on_accepted(&mut self, binding: Option<Binding>) -> Channel {
+        let channel = self.new_channel();
+        self.links.insert(channel, Link::new(None, false, self.now));
+        self.on_opened(channel, binding);
+        channel
+    }
+
+    /// A channel that was asked for is open. Without a binding it is not encrypted.
+    pub fn on_opened(&mut self, channel: Channel, binding: Option<Binding>) {
+        let seed = self.random();
+        let own = Own { key: &self.key, node: self.node, seed };
+        let Some(link) = self.links.get_mut(&channel) else { return };
+        link.heard_at = self.now;
+        if let Some(message) = link.on_opened(binding, &own) {
+            self.effects.push_back(Effect::Send { channel, message });
+        }
+    }
+
+    /// A message came, decrypted.
+    pub fn on_message(&mut self, channel: Channel, message: Bytes) {
+        let Some(link) = self.links.get_mut(&channel) else { return };
+        link.heard_at = self.now;
+        if matches!(link.stage, Stage::Up(_)) {
+            self.on_record(channel, message);
+        } else {
+            self.on_handshake(channel, &message);
+        }
+        self.work();
+    }
+
+    /// So many bytes of messages have left.
+    pub fn on_sent(&mut self, channel: Channel, len: usize) {
+        if let Some(link) = self.links.get_mut(&channel) {
+            link.unsent_len = link.unsent_len.saturating_sub(len);
+            self.work();
+        }
+    }
+
+    /// A channel is closed, or could not be opened.
+    pub fn on_closed(&mut self, channel: Channel, reason: &str) {
+        self.drop_link(channel, reason);
+        self.work();
+    }
+
+    /// The storage of a content is open. The record is what it was given at the last flush; empty if it is new.
+    pub fn on_stored(&mut self, content: ContentId, record: &[u8]) {
+        let Some(state) = self.contents.get_mut(&content) else { return };
+        let durable = state.open(record);
+        let wanted = Bitfield::full(durable.len());
+        self.tell(Input::StoreOpened { content, durable, wanted, kept: Kept::new() });
+        self.work();
+    }
+
+    /// The storage of a content has failed: nothing more can be written there.
+    pub fn on_store_failed(&mut self, content: ContentId, category: Category, reason: &str) {
+        let reason = reason.to_owned();
+        self.effects.push_back(Effect::Notice(Notice::Failed { content, category, reason }));
+        self.tell(Input::StoreFailed { content });
+        self.work();
+    }
+
+    /// Bytes that were asked for; `None` if they cannot be read.
+    pub fn on_read(&mut self, id: ReadId, bytes: Option<Bytes>) {
+        let Some(purpose) = self.reads.remove(&id) else { return };
+        let (Purposed::Upload(content, chunk)
+        | Purposed::VerifyKept(content, chunk)
+        | Purposed::Reread(content, chunk)) = purpose;
+        let Some(state) = self.contents.get_mut(&content) else { return };
+        let is_right = bytes.is_some_and(|bytes| state.check(chunk, bytes));
+        match purpose {
+            Purposed::Upload(..) if is_right => {}
+            Purposed::Upload(..) => {
+                state.on_lost(chunk);
+                self.lose(content, chunk);
+            }
+            Purposed::VerifyKept(..) => {
+                if is_right {
+                    state.on_verified(chunk);
+                }
+                let verdict = if is_right { ChunkVerdict::Verified } else { ChunkVerdict::Corrupt };
+                self.tell(Input::ChunkChecked { content, chunk, from: None, verdict });
+            }
+            Purposed::Reread(..) => {
+                let found = if is_right { Reread::Readable } else { Reread::Changed };
+                self.tell(Input::Reread { content, chunk, found });
+            }
+        }
+        self.work();
+    }
+
+    /// A flush is done.
+    pub fn on_flushed(&mut self, content: ContentId) {
+        let Some(state) = self.contents.get_mut(&content) else { return };
+        let chunks = state.flushed();
+        self.tell(Input::Flushed { content, chunks });
+        self.work();
+    }
+
+    /// The files of a content have their names.
+    pub fn on_finished(&mut self, content: ContentId) {
+        self.tell(Input::Finished { content });
+        self.work();
+    }
+
+    fn tell(&mut self, input: Input) {
+        self.inputs.push_back(input);
+    }
+
+    /// Works off facts and orders, then gives the channels what they have room for, until nothing is left.
+    fn work(&mut self) {
+        loop {
+            while let Some(input) = self.inputs.pop_front() {
+                self.engine.handle(self.now, input);
+                while let Some(output) = self.engine.poll() {
+                    self.perform(output);
+                }
+            }
+            let channels: Vec<Channel> = self.links.keys().copied().collect();
+            for channel in channels {
+                self.read_streams(channel);
+                self.send(channel);
+            }
+            if self.inputs.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Carries out one order of the engine.
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Dial { node, addresses } => {
+                let channel = self.new_channel();
+                self.links.insert(channel, Link::new(Some(node), true, self.now));
+                self.effects.push_back(Effect::Dial { channel, node, addresses });
+            }
+            Output::Close { link, reason } => self.close(channel_of(link), reason.code(), &reason.to_string()),
+            Output::Send { link, message } => self.say(channel_of(link), message),
+            Output::Receive(RunRequest { link, request, content, run }) => {
+                if let Some(up) = self.up(channel_of(link)) {
+                    up.receiving.expect(request, content, run);
+                }
+            }
+            Output::Abandon { link, request } => {
+                let channel = channel_of(link);
+                let Some(up) = self.up(channel) else { return };
+                if let Some(came) = up.receiving.abandon(&mut up.carrier, request) {
+                    self.on_came(channel, came);
+                }
+            }
+            Output::Upload(RunRequest { link, request, content, run }) => {
+                self.upload(channel_of(link), request, content, run);
+            }
+            Output::StopUpload { link, request } => {
+                let channel = channel_of(link);
+                let Some(up) = self.up(channel) else { return };
+                if let Some(next) = up.uploading.stop(&mut up.carrier, request) {
+                    self.on_upload(channel, next);
+                }
+            }
+            Output::VerifyKept { content, chunk } => self.read(Purposed::VerifyKept(content, chunk)),
+            Output::Reread { content, chunk } => self.read(Purposed::Reread(content, chunk)),
+            Output::Flush { content } => {
+                if let Some(state) = self.contents.get_mut(&content) {
+                    let flush = state.flush();
+                    self.effects.push_back(flush);
+                } else {
+                    self.tell(Input::Flushed { content, chunks: Vec::new() });
+                }
+            }
+            Output::Finish { content } => self.effects.push_back(Effect::Finish { content }),
+            Output::Event(event) => self.on_event(event),
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        let notice = match event {
+            Event::ManifestComplete { manifest } => return self.on_manifest(manifest),
+            Event::PeerJoined { node, agent } => Notice::PeerJoined { node, agent },
+            Event::PeerLeft { node, reason } => Notice::PeerLost { node, reason },
+            Event::PeerUnreachable { node, failure } => {
+                let (DialFailure::Unreachable(reason)
+                | DialFailure::Refused(swarm_engine::Refusal { words: reason, .. })) = failure;
+                Notice::PeerLost { node, reason }
+            }
+            Event::PeerBanned { node, violation } => {
+                Notice::PeerBanned { node, reason: violation.to_string() }
+            }
+            Event::Completed { content } => Notice::Completed { content },
+            // The store's own words were told when it failed.
+            Event::Failed { failure: FetchFailure::Store, .. } => return,
+            Event::Failed { content, failure } => {
+                Notice::Failed { content, category: failure.category(), reason: words(&failure) }
+            }
+            Event::Left { content } => {
+                self.contents.remove(&content);
+                self.effects.push_back(Effect::Forget { content });
+                Notice::Left { content }
+            }
+            Event::Stopped => Notice::Stopped,
+            Event::PeerDeclined { .. }
+            | Event::Offered { .. }
+            | Event::PeerFound { .. }
+            | Event::BlamedByPeer { .. }
+            | Event::PeerAccused { .. }
+            | Event::PeerDenied { .. }
+            | Event::PeerCompleted { .. }
+            | Event::PeerDurable { .. }
+            | Event::ChunkLost { .. }
+            | Event::ReadTrouble { .. }
+            | Event::ReadAgain { .. } => return,
+        };
+        self.effects.push_back(Effect::Notice(notice));
+    }
+
+    fn on_manifest(&mut self, manifest: Manifest) {
+        if manifest.is_sealed() {
+            let (content, category) = (manifest.id(), Category::Usage);
+            let reason = "the content is sealed: fetch it with the command `swarm fetch`".to_owned();
+            self.effects.push_back(Effect::Notice(Notice::Failed { content, category, reason }));
+            return self.tell(Input::Leave { content, reason: DeclineReason::NotHere });
+        }
+        self.add_content(manifest);
+    }
+
+    fn add_content(&mut self, manifest: Manifest) {
+        let content = Content::new(manifest);
+        self.effects.push_back(content.to_store());
+        self.contents.insert(content.manifest.id(), content);
+    }
+
+    fn on_handshake(&mut self, channel: Channel, message: &[u8]) {
+        let seed = self.random();
+        let own = Own { key: &self.key, node: self.node, seed };
+        let Some(link) = self.links.get_mut(&channel) else { return };
+        let step = match link.on_message(message, &own) {
+            Ok(step) => step,
+            Err(fault) => return self.give_up(channel, &fault.0),
+        };
+        let mut send = |message: Option<Bytes>| {
+            self.effects.extend(message.map(|message| Effect::Send { channel, message }));
+        };
+        send(step.say_plain);
+        if let Some((sending, receiving)) = step.keys {
+            self.effects.push_back(Effect::Encrypt { channel, sending, receiving });
+        }
+        self.effects.extend(step.say.map(|message| Effect::Send { channel, message }));
+        if let Some(node) = step.proven {
+            let link = self.links.get_mut(&channel).expect("it was looked up above");
+            link.stand(self.now);
+            let (role, dialed) = (Role::Full, link.is_dialed);
+            let link = link_of(channel);
+            self.tell(Input::LinkUp { link, node, role, dialed, address: None });
+            self.ping(channel);
+        }
+    }
+
+    fn on_record(&mut self, channel: Channel, message: Bytes) {
+        let Some(up) = self.up(channel) else { return };
+        // Whoever causes answers and reads none is not worth its link: a native node waits, a page cannot.
+        let received = up.carrier.receive(message);
+        let is_congested = up.carrier.is_congested();
+        let happened = match received {
+            Ok(happened) if !is_congested => happened,
+            Ok(_) => return self.malformed(channel, "it does not read what it is sent".to_owned()),
+            Err(violation) => return self.malformed(channel, violation.to_string()),
+        };
+        match happened {
+            Happened::Control => self.on_control(channel),
+            Happened::Opened(stream) => {
+                if let Some(up) = self.up(channel) {
+                    up.receiving.on_opened(stream);
+                }
+            }
+            Happened::Over(stream, _) => {
+                if let Some(up) = self.up(channel) {
+                    up.uploading.on_over(&mut up.carrier, stream);
+                }
+            }
+            Happened::Pong(number) => {
+                let now = self.now;
+                let Some(up) = self.up(channel).filter(|up| up.ping == number) else { return };
+                let (link, rtt) = (link_of(channel), now - up.pinged_at);
+                self.tell(Input::Measured { link, rtt });
+            }
+            Happened::Closed { reason, .. } => {
+                self.effects.push_back(Effect::Close { channel, reason: String::new() });
+                self.drop_link(channel, &format!("the peer closed the link: {reason}"));
+            }
+            // Streams are read, and uploads carried on, after each fact.
+            Happened::Arrived(_) | Happened::Room | Happened::Nothing => {}
+        }
+    }
+
+    fn on_control(&mut self, channel: Channel) {
+        loop {
+            let Some(up) = self.up(channel) else { return };
+            let frame = match up.carrier.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return,
+                Err(error) => return self.malformed(channel, error.to_string()),
+            };
+            match Message::decode(frame) {
+                Ok(Some(message)) => self.tell(Input::Message { link: link_of(channel), message }),
+                Ok(None) => {}
+                Err(error) => return self.malformed(channel, error.to_string()),
+            }
+        }
+    }
+
+    fn malformed(&mut self, channel: Channel, what: String) {
+        self.tell(Input::Malformed { link: link_of(channel), violation: Violation::Malformed(what) });
+    }
+
+    /// Reads what has come of streams, as far as there is room.
+    fn read_streams(&mut self, channel: Channel) {
+        let held: usize = self.links.values().map(held_len).sum();
+        let mut room = BUFFERS_LEN_MAX.saturating_sub(held);
+        let Some(up) = self.up(channel) else { return };
+        let streams: Vec<StreamId> = up.receiving.streams();
+        let mut came = Vec::new();
+        for stream in streams {
+            came.extend(up.receiving.read(&mut up.carrier, stream, &mut room));
+        }
+        for came in came {
+            self.on_came(channel, came);
+        }
+    }
+
+    fn on_came(&mut self, channel: Channel, came: Came) {
+        let link = link_of(channel);
+        match came {
+            Came::Bytes(request, len) => self.tell(Input::Received { link, request, len }),
+            Came::Over { request, content, run, bytes } => {
+                self.settle((channel, request), content, run, &bytes);
+                self.tell(Input::StreamEnded { link, request });
+            }
+            Came::Wrong(request) => {
+                let violation = Violation::ChunkStream("it is not what was asked for");
+                self.tell(Input::Malformed { link, violation });
+                self.tell(Input::StreamEnded { link, request });
+            }
+        }
+    }
+
+    /// Checks and writes the whole chunks of what came; keeps the rest.
+    fn settle(&mut self, (channel, request): (Channel, RequestId), content: ContentId, run: Run, bytes: &Bytes) {
+        let link = link_of(channel);
+        let from = self.links.get(&channel).and_then(|link| link.node);
+        let Some(state) = self.contents.get_mut(&content).filter(|state| state.is_open) else { return };
+        let pieces: Vec<_> = state.manifest.geometry().pieces(run).collect();
+        let mut at = 0;
+        for piece in pieces {
+            let len = (piece.len as usize).min(bytes.len() - at);
+            if len == 0 {
+                break;
+            }
+            let (part, chunk) = (bytes.slice(at..at + len), piece.chunk);
+            at += len;
+            if len < piece.len as usize || !piece.is_whole {
+                if !state.is_verified(chunk) {
+                    self.effects.push_back(state.write(chunk, piece.offset, part));
+                }
+                let (offset, len) = (piece.offset, len as u32);
+                self.inputs.push_back(Input::SliceKept { link, request, chunk, offset, len });
+                continue;
+            }
+            self.inputs.push_back(Input::ChunkArrived { link, request, chunk });
+            let is_right = state.check(chunk, part.clone());
+            if is_right && !state.is_verified(chunk) {
+                self.effects.push_back(state.write(chunk, 0, part));
+                state.on_verified(chunk);
+            }
+            let verdict = if is_right { ChunkVerdict::Verified } else { ChunkVerdict::Corrupt };
+            self.inputs.push_back(Input::ChunkChecked { content, chunk, from, verdict });
+        }
+    }
+
+    fn upload(&mut self, channel: Channel, request: RequestId, content: ContentId, run: Run) {
+        let Some(state) = self.contents.get(&content) else { return };
+        if let Some(Link { stage: Stage::Up(up), .. }) = self.links.get_mut(&channel) {
+            up.uploading.start(request, content, run, state);
+        }
+    }
+
+    fn on_upload(&mut self, channel: Channel, next: Next) {
+        match next {
+            Next::Waits => {}
+            Next::Needs(content, chunk) => self.read(Purposed::Upload(content, chunk)),
+            Next::Over(request, sent_len, end) => self.end_upload(channel, request, sent_len, end),
+        }
+    }
+
+    fn end_upload(&mut self, channel: Channel, request: RequestId, sent_len: u64, end: UploadEnd) {
+        self.tell(Input::UploadEnded { link: link_of(channel), request, sent_len, end });
+    }
+
+    /// A chunk cannot be served any more: uploads that wait for it end.
+    fn lose(&mut self, content: ContentId, chunk: ChunkIndex) {
+        let channels: Vec<Channel> = self.links.keys().copied().collect();
+        for channel in channels {
+            while let Some(up) = self.up(channel)
+                && let Some(next) = up.uploading.on_lost(&mut up.carrier, content, chunk)
+            {
+                self.on_upload(channel, next);
+            }
+        }
+    }
+
+    /// Asks for a whole chunk, unless that was asked for already.
+    fn read(&mut self, purpose: Purposed) {
+        let (content, chunk, is_upload) = match purpose {
+            Purposed::Upload(content, chunk) => (content, chunk, true),
+            Purposed::VerifyKept(content, chunk) | Purposed::Reread(content, chunk) => (content, chunk, false),
+        };
+        let is_asked = |asked: &Purposed| matches!(asked, Purposed::Upload(of, at) if (*of, *at) == (content, chunk));
+        let Some(state) = self.contents.get(&content) else { return };
+        if is_upload && self.reads.values().any(is_asked) {
+            return;
+        }
+        let span = state.manifest.geometry().span(chunk);
+        let id = ReadId(self.next_read);
+        self.next_read = self.next_read.wrapping_add(1);
+        self.reads.insert(id, purpose);
+        let file = span.file.get() as u32;
+        self.effects.push_back(Effect::Read { id, content, file, offset: span.file_offset, len: span.len });
+    }
+
+    /// Carries uploads on and gives the channel what it has room for.
+    fn send(&mut self, channel: Channel) {
+        loop {
+            let Self { links, contents, effects, .. } = self;
+            let Some(Link { stage: Stage::Up(up), unsent_len, .. }) = links.get_mut(&channel) else { return };
+            let next = up.uploading.carry_on(&mut up.carrier, contents);
+            let mut has_sent = false;
+            while *unsent_len < CHANNEL_WAITING_LEN_MAX
+                && let Some(record) = up.carrier.next_record()
+            {
+                let mut message = BytesMut::with_capacity(record.encoded_len());
+                record.encode(&mut message);
+                *unsent_len += message.len();
+                effects.push_back(Effect::Send { channel, message: message.freeze() });
+                has_sent = true;
+            }
+            let is_over = matches!(next, Next::Over(..));
+            self.on_upload(channel, next);
+            if !has_sent && !is_over {
+                return;
+            }
+        }
+    }
+
+    fn say(&mut self, channel: Channel, message: Message) {
+        let Some(up) = self.up(channel) else { return };
+        let is_sent = up.carrier.send_frame(&message.encode()).is_ok();
+        if !is_sent || up.carrier.control_waiting_len() > CONTROL_WAITING_LEN_MAX {
+            self.give_up(channel, "the control stream is not read");
+        }
+    }
+
+    /// Pings a link when it is time, and ends one that is silent.
+    fn look_after(&mut self, channel: Channel) {
+        let now = self.now;
+        let Some(link) = self.links.get_mut(&channel) else { return };
+        let silence = now - link.heard_at;
+        match &link.stage {
+            Stage::Up(_) if silence >= LINK_IDLE_TIMEOUT => {
+                self.give_up(channel, "the link timed out: the peer sent nothing");
+            }
+            Stage::Up(up) if now - up.pinged_at >= PING_INTERVAL => self.ping(channel),
+            Stage::Up(_) => {}
+            _ if silence >= HANDSHAKE_TIMEOUT => {
+                self.give_up(channel, "the peer did not prove its key in time");
+            }
+            _ => {}
+        }
+    }
+
+    fn ping(&mut self, channel: Channel) {
+        let now = self.now;
+        if let Some(up) = self.up(channel) {
+            (up.ping, up.pinged_at) = (up.ping.wrapping_add(1), now);
+            let number = up.ping;
+            up.carrier.ping(number);
+        }
+    }
+
+    /// Closes a link by order of the engine.
+    fn close(&mut self, channel: Channel, code: u32, reason: &str) {
+        let Some(link) = self.links.get_mut(&channel) else { return };
+        if let Some(up) = link.up() {
+            for record in up.carrier.close(code, reason) {
+                let mut message = BytesMut::with_capacity(record.encoded_len());
+                record.encode(&mut message);
+                self.effects.push_back(Effect::Send { channel, message: message.freeze() });
+            }
+        }
+        self.links.remove(&channel);
+        self.effects.push_back(Effect::Close { channel, reason: reason.to_owned() });
+    }
+
+    /// Closes a link by itself; the engine hears of it.
+    fn give_up(&mut self, channel: Channel, reason: &str) {
+        self.effects.push_back(Effect::Close { channel, reason: reason.to_owned() });
+        self.drop_link(channel, reason);
+    }
+
+    fn drop_link(&mut self, channel: Channel, reason: &str) {
+        let reason = reason.to_owned();
+        if let Some(up) = self.up(channel) {
+            // What came of streams is kept before the engine hears that the link is gone.
+            let came = up.receiving.end();
+            came.into_iter().for_each(|came| self.on_came(channel, came));
+            self.links.remove(&channel);
+            self.tell(Input::LinkDown { link: link_of(channel), reason });
+        } else if let Some(Link { node: Some(node), is_dialed: true, .. }) = self.links.remove(&channel) {
+            self.tell(Input::DialFailed { node, failure: DialFailure::Unreachable(reason) });
+        }
+    }
+
+    fn up(&mut self, channel: Channel) -> Option<&mut Up> {
+        self.links.get_mut(&channel)?.up()
+    }
+
+    fn new_channel(&mut self) -> Channel {
+        self.next_channel += 1;
+        Channel(self.next_channel)
+    }
+
+    fn random(&mut self) -> [u8; 32] {
+        self.drawn += 1;
+        let mut hasher = blake3::Hasher::new_keyed(&self.seed);
+        hasher.update(&self.drawn.to_le_bytes());
+        *hasher.finalize().as_bytes()
+    }
+}
+
+fn held_len(link: &Link) -> usize {
+    match &link.stage {
+        Stage::Up(up) => up.receiving.held_len(),
+        _ => 0,
+    }
+}
+
+/// What a failure says to people.
+fn words(failure: &FetchFailure) -> String {
+    match failure {
+        FetchFailure::NoSource(swarm_engine::Bottleneck::NoPeer(Some(last))) => {
+            format!("no peer could be reached: {last}")
+        }
+        FetchFailure::NoSource(_) => "no peer has sent anything for too long".to_owned(),
+        FetchFailure::Refused(refusal) => refusal.words.clone(),
+        FetchFailure::Manifest(reason) => reason.clone(),
+        FetchFailure::Store => "the storage failed".to_owned(),
+    }
+}
+
+/// A link has one channel, and the engine knows it by the same number.
+fn link_of(channel: Channel) -> LinkId {
+    LinkId(channel.0.into())
+}
+
+fn channel_of(link: LinkId) -> Channel {
+    Channel(link.0 as u32)
+}

@@ -13,7 +13,7 @@ FUZZ_LEN_MAX ?= 1024
 FUZZ_FLAGS ?=
 FUZZ_TARGETS = $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
 
-.PHONY: test test-long install fmt clippy wasm unit net page-test api-test docs deny book reference worlds bench bench-compare bench-api bench-library bench-sync fuzz demo clean
+.PHONY: test test-long install fmt clippy wasm web unit net page-test api-test docs deny book reference worlds bench bench-compare bench-api bench-library bench-sync fuzz demo clean
 
 # Building takes the most time here; of the tests, those in tests/process take five minutes, and those in tests/hostile two.
 test: fmt clippy wasm unit docs deny
@@ -35,12 +35,16 @@ fmt:
 clippy:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
-# Pure crates build for the browser too, each without the rest.
+# Pure crates build for the browser too, each without the rest; and the WebAssembly face on top of them.
 wasm:
 	rustup target list --installed | grep -qx $(WASM) || rustup target add $(WASM)
-	set -e; for crate in core engine carrier sync library sim; do \
+	set -e; for crate in core engine carrier sync library sim web; do \
 	  $(CARGO) clippy -p swarm-$$crate --lib --locked --target $(WASM) -- -D warnings; \
 	done
+
+# The WebAssembly face as target/web/swarm_web.js, swarm_web_bg.wasm and their .d.ts; fails if a visitor downloads too much.
+web:
+	$(CARGO) xtask web
 
 # Always --workspace: for one package alone, cargo would build the dependencies a second time with fewer features.
 # Among them: tests on network namespaces, which say NOT RUN and why without root, ip, tc and nft; mutated inputs to every decoder

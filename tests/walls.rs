@@ -56,6 +56,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("web", &["carrier", "core", "engine"]),
 ];
 
+/// Tools of this repository, beside `crates`. They know no crate of the product, so that they start without building it.
+const TOOLS: &[&str] = &["xtask"];
+
 /// Crates for tests and benchmarks alone; these may depend on any other crate.
 const TESTS_ALONE: &[&str] = &["swarm-testkit", "swarm-bodies"];
 
@@ -279,6 +282,18 @@ fn crates_know_those_of_the_table() {
         .filter(|name| !CRATES.iter().any(|(known, _)| known == name))
         .collect();
     assert!(missing.is_empty(), "not in the table: {missing:?}");
+}
+
+#[test]
+fn packages_are_the_product_or_tools_that_know_none_of_it() {
+    let dependencies = dependencies_where(|_| true);
+    let is_product = |name: &str| name == "swarm" || name.starts_with("swarm-");
+    let tools: Vec<_> = dependencies.keys().filter(|name| !is_product(name)).collect();
+    assert_eq!(tools, TOOLS);
+    for name in TOOLS {
+        let product: Vec<_> = dependencies[*name].iter().filter(|other| is_product(other)).collect();
+        assert!(product.is_empty(), "{name} knows {product:?}");
+    }
 }
 
 #[test]

@@ -44,6 +44,12 @@ extern "C" {
     fn event(this: &Host, kind: &str, about: &str, category: &str, words: &str);
 }
 
+/// The version of swarm that this was built from, as `0.1.0`.
+#[wasm_bindgen]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}
+
 /// A node.
 #[wasm_bindgen]
 pub struct Node {
@@ -326,7 +332,7 @@ fn peer_json(peer: &PeerSnapshot) -> String {
         peer.node,
         link.is_some(),
         link.map_or(0.0, |link| link.rtt.as_secs_f64() * 1e3),
-        link.map_or(0, |link| link.rate.bytes_per_sec()),
+        link.map_or(0, |link| link.rate.0),
         peer.totals.received_len,
         peer.totals.sent_len,
     )

@@ -11,7 +11,7 @@ use super::congestion::ForgivingCubic;
 use super::identity::Identity;
 use crate::limits::{
     CHUNK_STREAMS_PER_LINK_MAX, DATAGRAM_LEN_MAX, DATAGRAM_LEN_MAX_LOCAL, EARLY_RECEIVE_WINDOW_LEN,
-    LINK_KEEP_ALIVE, LOCAL_SEND_WINDOW_LEN,
+    LINK_KEEP_ALIVE, LOCAL_SEND_WINDOW_LEN, WEB_DATAGRAMS_LEN_MAX,
 };
 use swarm_core::base::limits::LINK_IDLE_TIMEOUT;
 
@@ -78,6 +78,17 @@ impl Transports {
             config.receive_window(VarInt::from_u32(options.receive_window_len.min(EARLY_RECEIVE_WINDOW_LEN)));
         }
         Self { network: Arc::new(network), local: Arc::new(local) }
+    }
+
+    /// Settings of an endpoint that serves pages, too: HTTP/3 promises them datagrams (RFC 9297, section 2.1.1), although none are
+    /// read.
+    pub(super) fn serving_pages(options: LinkOptions) -> Self {
+        let Self { mut network, mut local } = Self::new(options);
+        for config in [&mut network, &mut local] {
+            let config = Arc::get_mut(config).expect("it was just made");
+            config.datagram_receive_buffer_size(Some(WEB_DATAGRAMS_LEN_MAX));
+        }
+        Self { network, local }
     }
 }
 

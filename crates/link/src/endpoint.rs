@@ -1,21 +1,24 @@
 //! A node's presence on the network: one UDP socket that dials and listens, and its handshakes.
 //!
 //! Invariant: at most [`HANDSHAKES_MAX`] handshakes of unknown nodes go on at once, and none of them can fail the endpoint.
-//! A link goes only to a node that proves its key and that the admission rules let in.
+//! A link goes only to a node that proves its key and that the admission rules let in. Pages in browsers come on the same port, if
+//! that is turned on, and get channels ([`web_transport`]), never links.
+//!
+//! [`web_transport`]: super::web_transport
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Connecting, Incoming, ServerConfig, TokioRuntime, VarInt};
+use quinn::{Incoming, ServerConfig, TokioRuntime, VarInt};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::accepting::{self, Accepting, Arrival};
 use super::any_link::AnyLink;
-use super::carried::CarriedLink;
+use super::carried::{self, ByteStream, CarriedError, CarriedLink, Carrying};
 use super::config::{self, LinkOptions, Transports};
 use super::dial::{self, AttemptError, DialError, Dialer};
 use super::identify;
@@ -25,11 +28,12 @@ use super::link::QuicLink;
 use super::network::Link as _;
 use super::protocol::Protocol;
 use super::socket::{self, BindError};
-use super::tls;
+use super::web_certificate::WebCertificateError;
+use super::web_channel::WebTransportChannel;
+use super::web_transport::{WebAcceptor, WebTransportOptions};
 use crate::limits::{
     CARRIED_WAITING_MAX, DIAL_TIMEOUT, ENDPOINT_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKE_TIMEOUT_CROWDED,
-    HANDSHAKE_WAITING_LEN_MAX, HANDSHAKES_MAX, HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX,
-    HANDSHAKES_WAITING_MAX, LEARNED_ADDRESSES_MAX,
+    HANDSHAKES_MAX, HANDSHAKES_UNPROVEN_MAX, LEARNED_ADDRESSES_MAX,
 };
 use swarm_core::base::NodeId;
 use swarm_core::manifest::{Address, SigningKey, Source};
@@ -53,8 +57,12 @@ struct Shared {
     own: Arc<[IpAddr]>,
     options: LinkOptions,
     transports: Transports,
+    /// The node that dialers find here, whatever other nodes this endpoint dials as.
+    listener: Identity,
     accepting: Accepting,
-    handshakes: Mutex<JoinSet<Option<QuicLink>>>,
+    /// Set once pages are served.
+    web: OnceLock<WebAcceptor>,
+    handshakes: Mutex<JoinSet<Option<Arrival>>>,
     learned: watch::Sender<Learned>,
     admission: watch::Sender<Admission>,
     /// Links over other transports that were let in, and wait for [`Endpoint::accept_carried`].
@@ -79,12 +87,6 @@ struct Learned {
     is_settled: bool,
 }
 
-/// Server settings for peers across a network and on this machine.
-struct Accepting {
-    network: Arc<ServerConfig>,
-    local: Arc<ServerConfig>,
-}
-
 impl Endpoint {
     /// Binds the node's socket to `listen`, or to any port on all addresses; then it prefers the port of the identity's last start.
     /// Must be called within a tokio runtime, which then also drives the socket.
@@ -100,8 +102,8 @@ impl Endpoint {
         let failed = |source| BindError::Socket { address: listen.unwrap_or(socket::ANY), source };
         let bound = socket.local_addr().map_err(failed)?;
         let transports = Transports::new(options);
-        let accepting = Accepting::new(identity, &transports);
-        let default = ServerConfig::clone(&accepting.network);
+        let accepting = Accepting::new(identity, None, &transports);
+        let default = ServerConfig::clone(&accepting.config(false));
         let quinn = quinn::Endpoint::new(
             config::endpoint_config_of(identity),
             Some(default),
@@ -123,7 +125,9 @@ impl Endpoint {
             own,
             options,
             transports,
+            listener: identity.clone(),
             accepting,
+            web: OnceLock::new(),
             handshakes,
             learned,
             admission,
@@ -198,15 +202,21 @@ impl Endpoint {
         let mut handshakes = self.shared.handshakes.lock().await;
         loop {
             tokio::select! {
-                Some(done) = handshakes.join_next() => {
-                    if let Ok(Some(link)) = done
-                        && self.lets_in(&link)
-                    {
-                        return Some(link);
+                Some(done) = handshakes.join_next() => match done {
+                    Ok(Some(Arrival::Link(link))) if self.lets_in(&link) => return Some(link),
+                    Ok(Some(Arrival::Page(channel))) => {
+                        if let Some(web) = self.shared.web.get() {
+                            web.put(channel);
+                        }
                     }
-                }
+                    Ok(Some(Arrival::Link(_)) | None) | Err(_) => {}
+                },
                 incoming = self.shared.quinn.accept(), if handshakes.len() < HANDSHAKES_MAX => {
-                    self.admit(incoming?, &mut handshakes);
+                    let Some(incoming) = incoming else {
+                        self.end_web();
+                        return None;
+                    };
+                    self.admit(incoming, &mut handshakes);
                 }
             }
         }
@@ -225,9 +235,58 @@ impl Endpoint {
         }
     }
 
+    /// A link's whole life on a WebSocket that a peer asked for, whose HTTP upgrade is done: the proof of keys, [`Endpoint::hand_over`],
+    /// and the moving of its bytes until it is closed.
+    pub async fn run_web_socket<S: ByteStream>(&self, stream: S) {
+        self.run(carried::accept_web_socket(stream, &self.identity, None)).await;
+    }
+
+    /// The same on the channel of a page.
+    pub async fn run_web_transport(&self, channel: WebTransportChannel) {
+        self.run(carried::accept_web_transport(channel, &self.identity)).await;
+    }
+
+    async fn run(&self, handshake: impl Future<Output = Result<(CarriedLink, Carrying), CarriedError>>) {
+        match handshake.await {
+            Ok((link, carrying)) => drop(tokio::join!(self.hand_over(link), carrying)),
+            Err(error) => tracing::debug!(%error, "no link"),
+        }
+    }
+
     /// The next link over another transport. Dropping the future cancels it without loss.
     pub async fn accept_carried(&self) -> Option<CarriedLink> {
         self.shared.carried.1.lock().await.recv().await
+    }
+
+    /// Lets pages in browsers open WebTransport sessions on this node's port, from now on. Until then HTTP/3 is not offered at all.
+    /// Once turned on it stays so; later calls change nothing.
+    ///
+    /// # Errors
+    /// If no certificate can be made.
+    pub fn serve_web_transport(&self, options: WebTransportOptions) -> Result<(), WebCertificateError> {
+        let Shared { listener, options: link_options, .. } = &*self.shared;
+        let transports = Transports::serving_pages(*link_options);
+        let web = WebAcceptor::new(options, listener.clone(), transports)?;
+        // The first call has turned it on.
+        let _ = self.shared.web.set(web);
+        Ok(())
+    }
+
+    /// The channel of the next page that came; `None` when the endpoint is closed, or serves no pages. The page has proved nothing
+    /// yet.
+    ///
+    /// Pages arrive only while a caller waits in [`Endpoint::accept`]. At most [`WEB_CHANNELS_WAITING_MAX`] wait to be taken here.
+    /// Dropping the future cancels it without loss.
+    ///
+    /// [`WEB_CHANNELS_WAITING_MAX`]: crate::limits::WEB_CHANNELS_WAITING_MAX
+    pub async fn accept_web(&self) -> Option<WebTransportChannel> {
+        self.shared.web.get()?.next().await
+    }
+
+    /// SHA-256 of the certificate that pages are shown now, and of the one from next week on: a page that is given both can connect
+    /// for at least a week. Empty if no pages are served. They are others after a restart.
+    pub fn web_certificate_hashes(&self) -> Vec<[u8; 32]> {
+        self.shared.web.get().map(WebAcceptor::hashes).unwrap_or_default()
     }
 
     /// Replaces the admission rules. Existing links stay until the caller checks them with [`Endpoint::admits`].
@@ -367,11 +426,18 @@ impl Endpoint {
 
     /// Closes all links and accepts no more. Each peer is told once; a peer that misses the packet notices the idle timeout.
     pub async fn close(&self, code: u32, reason: &str) {
+        self.end_web();
         self.shared.quinn.close(VarInt::from_u32(code), reason.as_bytes());
         let _ = timeout(ENDPOINT_CLOSE_TIMEOUT, self.shared.quinn.wait_idle()).await;
     }
 
-    fn admit(&self, incoming: Incoming, handshakes: &mut JoinSet<Option<QuicLink>>) {
+    fn end_web(&self) {
+        if let Some(web) = self.shared.web.get() {
+            web.end();
+        }
+    }
+
+    fn admit(&self, incoming: Incoming, handshakes: &mut JoinSet<Option<Arrival>>) {
         let remote = canonical(incoming.remote_address());
         if handshakes.len() >= HANDSHAKES_UNPROVEN_MAX && !incoming.remote_address_validated() {
             // A client with a forged address never answers a Retry. Where QUIC does not allow one, the client is refused.
@@ -379,13 +445,13 @@ impl Endpoint {
             return;
         }
         let is_local = is_local(remote.ip(), &self.shared.own);
-        let accepting = &self.shared.accepting;
-        let config = if is_local { &accepting.local } else { &accepting.network };
-        match incoming.accept_with(Arc::clone(config)) {
+        let serving = self.shared.web.get().map(WebAcceptor::serving);
+        let accepting = serving.as_ref().map_or(&self.shared.accepting, |serving| &serving.accepting);
+        match incoming.accept_with(accepting.config(is_local)) {
             Ok(connecting) => {
                 let is_crowded = handshakes.len() >= HANDSHAKES_MAX / 2;
                 let limit = if is_crowded { HANDSHAKE_TIMEOUT_CROWDED } else { HANDSHAKE_TIMEOUT };
-                handshakes.spawn(handshake(connecting, (remote, is_local), limit));
+                handshakes.spawn(accepting::handshake(connecting, (remote, is_local), serving, limit));
             }
             Err(error) => tracing::debug!(%remote, %error, "handshake refused"),
         }
@@ -395,38 +461,5 @@ impl Endpoint {
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Endpoint({} on {})", self.node_id().short(), self.shared.bound)
-    }
-}
-
-impl Accepting {
-    fn new(identity: &Identity, transports: &Transports) -> Self {
-        let tls = QuicServerConfig::try_from(tls::accepting(identity)).expect("AES-128 is among the suites");
-        let mut config = ServerConfig::with_crypto(Arc::new(tls));
-        config
-            .max_incoming(HANDSHAKES_WAITING_MAX)
-            .incoming_buffer_size(HANDSHAKE_WAITING_LEN_MAX)
-            .incoming_buffer_size_total(HANDSHAKES_WAITING_LEN_MAX)
-            .transport_config(Arc::clone(&transports.network));
-        let mut local = config.clone();
-        local.transport_config(Arc::clone(&transports.local));
-        Self { network: Arc::new(config), local: Arc::new(local) }
-    }
-}
-
-async fn handshake(
-    connecting: Connecting,
-    (remote, is_local): (SocketAddr, bool),
-    limit: Duration,
-) -> Option<QuicLink> {
-    match timeout(limit, connecting).await {
-        Ok(Ok(connection)) => QuicLink::new(connection, is_local),
-        Ok(Err(error)) => {
-            tracing::debug!(%remote, %error, "handshake failed");
-            None
-        }
-        Err(_) => {
-            tracing::debug!(%remote, "handshake timed out");
-            None
-        }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Invariant: a [`QuicLink`] exists only after its peer proved the Ed25519 key that [`QuicLink::peer`] names. This crate moves bytes
 //! and reports facts. Absent here: the meaning of frames (wire), the right to connect (the endpoint asks its admission rules), and the
-//! decision when to dial and when to give up (engine).
+//! decision when to dial and when to give up (engine). A page in a browser gets no link but a [`WebTransportChannel`], and has proved
+//! nothing when it arrives.
 
 pub mod limits;
 
@@ -20,12 +21,18 @@ mod congestion;
 mod interfaces;
 mod socket;
 
+mod accepting;
 mod dial;
 mod endpoint;
 mod identify;
 
 mod any_link;
 mod carried;
+mod message;
+mod web_certificate;
+mod web_channel;
+mod web_transport;
+
 mod chunk_stream;
 mod control;
 mod link;
@@ -39,7 +46,10 @@ pub mod fuzzing;
 mod tests;
 
 pub use any_link::{AnyChunkReceiver, AnyChunkSender, AnyFrameReader, AnyFrameWriter, AnyLink};
-pub use carried::{CarriedError, CarriedLink, Carrying, Transport, accept_web_socket, dial_web_socket};
+pub use carried::{
+    ByteStream, CarriedError, CarriedLink, Carrying, Transport, accept_web_socket, accept_web_transport,
+    dial_web_socket,
+};
 pub use chunk_stream::{ChunkReceiver, ChunkSender, ReceiveError, SendError};
 pub use clock::Clock;
 pub use config::{LinkOptions, endpoint_config, network_threads};
@@ -54,3 +64,8 @@ pub use link::{CloseReason, LinkStats, QuicLink};
 pub use network::{ChunkReceive, ChunkSend, FrameRead, FrameWrite, Link, Network};
 pub use protocol::Protocol;
 pub use socket::{BindError, bind_socket};
+pub use web_certificate::WebCertificateError;
+pub use web_channel::{
+    ChannelError, MessageReceiver, MessageSender, WebTransportChannel, WebTransportSession,
+};
+pub use web_transport::{WEB_TRANSPORT_PATH, WebTransportOptions};

@@ -66,6 +66,20 @@ pub const KEY_FILE_LEN_MAX: u64 = 4096;
 pub const COORDINATOR_RECEIVE_WINDOW_LEN: u32 = 256 << 10;
 /// Receive window of a link between nodes that keep libraries, bytes: half a million records come in some 80 MB of frames.
 pub const LIBRARY_RECEIVE_WINDOW_LEN: u32 = 1 << 20;
+/// Longest message of a channel to a page, bytes: a part of a chunk of 256 KiB, and what goes in front of it.
+pub const CHANNEL_MESSAGE_LEN_MAX: usize = (256 << 10) + 64;
+/// Bytes received and not yet read on a channel to a page, once its stream stands: some messages.
+pub const WEB_RECEIVE_WINDOW_LEN: u32 = 1 << 20;
+/// Datagrams of a page that are kept, bytes: nobody reads them, but HTTP/3 wants a node to take some.
+pub const WEB_DATAGRAMS_LEN_MAX: usize = 2 << 10;
+/// Channels to pages that wait for the node to take them; other pages are sent away.
+pub const WEB_CHANNELS_WAITING_MAX: usize = 64;
+/// Time that a certificate for browsers is served. The hash of the next one is published as long ahead.
+pub const WEB_CERTIFICATE_ROTATION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Time that a certificate for browsers is valid before and after it is served: so wrong may the clock of a page be.
+pub const WEB_CERTIFICATE_MARGIN: Duration = Duration::from_secs(3 * 24 * 3600);
+/// Longest span of a certificate that browsers accept by its hash (WebTransport, section "custom certificate requirements").
+pub const WEB_CERTIFICATE_SPAN_MAX: Duration = Duration::from_secs(14 * 24 * 3600);
 
 const _: () = assert!(CHUNK_STREAMS_PER_LINK_MAX as usize == swarm_carrier::limits::STREAMS_MAX);
 const _: () = assert!(CLOSE_REASON_LEN_MAX == swarm_carrier::limits::CLOSE_REASON_LEN_MAX);
@@ -75,3 +89,8 @@ const _: () = assert!(HANDSHAKES_UNPROVEN_MAX <= HANDSHAKES_MAX);
 const _: () = assert!(LINK_KEEP_ALIVE.as_secs() * 3 < LINK_IDLE_TIMEOUT.as_secs());
 const _: () = assert!(LEARNED_ADDRESSES_MAX < SOURCE_ADDRESSES_MAX);
 const _: () = assert!(IDENTIFY_TIMEOUT.as_secs() <= DIAL_TIMEOUT.as_secs());
+const _: () = assert!(CHANNEL_MESSAGE_LEN_MAX < WEB_RECEIVE_WINDOW_LEN as usize);
+const _: () = assert!(
+    WEB_CERTIFICATE_ROTATION.as_secs() + 2 * WEB_CERTIFICATE_MARGIN.as_secs()
+        < WEB_CERTIFICATE_SPAN_MAX.as_secs()
+);

@@ -83,7 +83,8 @@ pub struct LinkStats {
 }
 
 impl QuicLink {
-    /// `None` if the other side showed no node's key or agreed on no protocol; the handshake rules both out.
+    /// `None` if the other side showed no node's key or agreed on no protocol. The handshake rules both out, unless the endpoint
+    /// serves pages, too.
     pub(super) fn new(connection: Connection, is_local: bool) -> Option<Self> {
         let certificates = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
         let certificate = certificates.first()?.clone();
@@ -143,16 +144,7 @@ impl QuicLink {
 
     /// Traffic so far, and the state of the path.
     pub fn stats(&self) -> LinkStats {
-        let stats = self.connection.stats();
-        LinkStats {
-            sent_len: stats.udp_tx.bytes,
-            received_len: stats.udp_rx.bytes,
-            sent_packets: stats.path.sent_packets,
-            lost_packets: stats.path.lost_packets,
-            congestion_window_len: stats.path.cwnd,
-            datagram_len: stats.path.current_mtu,
-            rtt: stats.path.rtt,
-        }
+        LinkStats::of(&self.connection)
     }
 
     /// Sets the windows from now on: bytes received and not yet read, and bytes written and not yet acknowledged. Bytes that are
@@ -233,6 +225,21 @@ impl QuicLink {
     }
 }
 
+impl LinkStats {
+    pub(super) fn of(connection: &Connection) -> Self {
+        let stats = connection.stats();
+        Self {
+            sent_len: stats.udp_tx.bytes,
+            received_len: stats.udp_rx.bytes,
+            sent_packets: stats.path.sent_packets,
+            lost_packets: stats.path.lost_packets,
+            congestion_window_len: stats.path.cwnd,
+            datagram_len: stats.path.current_mtu,
+            rtt: stats.path.rtt,
+        }
+    }
+}
+
 impl From<ConnectionError> for CloseReason {
     fn from(error: ConnectionError) -> Self {
         match error {
@@ -264,7 +271,7 @@ impl CloseReason {
 }
 
 /// Removes control characters from the peer's text, because it may reach a terminal.
-fn printable(words: &[u8]) -> String {
+pub(super) fn printable(words: &[u8]) -> String {
     let words = String::from_utf8_lossy(&words[..words.len().min(CLOSE_REASON_LEN_MAX)]);
     words.chars().filter(|c| !c.is_control()).collect()
 }

@@ -29,3 +29,6 @@ impl Protocol {
         Self::ALL.into_iter().find(|protocol| protocol.alpn() == name)
     }
 }
+
+/// HTTP/3, which carries the sessions of pages. It is no protocol of links.
+pub(super) const HTTP3_ALPN: &[u8] = b"h3";

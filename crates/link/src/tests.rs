@@ -15,6 +15,7 @@ use swarm_core::manifest::Address;
 use swarm_core::wire::FramingError;
 
 mod long_path;
+mod web;
 
 fn endpoint_at(listen: &str, seed: u8) -> Endpoint {
     let identity = Identity::from_seed([seed; 32]);

@@ -1,6 +1,9 @@
 //! TLS 1.3 in which both sides prove a bare key: the certificate is only an envelope for an Ed25519 key, and the handshake
 //! proves its possession. Names, dates and issuers in it mean nothing here. No resumption and no 0-RTT: the round trip that
 //! they save is not worth the risk of replayed requests.
+//!
+//! An endpoint that serves pages shows these another certificate, and lets them through without a key: rustls asks all clients of
+//! one configuration alike. Code that makes a link of a handshake must then check that a key was shown.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,12 +12,16 @@ use rustls::client::{ClientConfig, Resumption};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{NoServerSessionStorage, ParsedCertificate, ServerConfig};
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert, ServerConfig,
+};
+use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use super::identity::Identity;
-use super::protocol::Protocol;
+use super::protocol::{HTTP3_ALPN, Protocol};
+use super::web_certificate::WebCertificate;
 use swarm_core::base::NodeId;
 
 /// The host name that the TLS library asks for; it is neither sent nor checked.
@@ -25,6 +32,8 @@ pub(super) const SERVER_NAME: &str = "swarm.invalid";
 enum Trust {
     /// Every proved key; the endpoint's admission rules decide about its rights.
     AnyKey,
+    /// As [`Trust::AnyKey`], or none: pages in browsers show none.
+    AnyKeyOrNone,
     /// This node alone.
     Pinned { node: NodeId, found: FoundKey },
     /// None: the key is noted once it is proved, and then the handshake fails.
@@ -34,16 +43,22 @@ enum Trust {
 /// The key that a handshake met: the error names it.
 pub(super) type FoundKey = Arc<OnceLock<NodeId>>;
 
-/// Settings of the accepting side.
-pub(super) fn accepting(identity: &Identity) -> ServerConfig {
+/// Settings of the accepting side; with a certificate for pages, HTTP/3 is offered, too.
+pub(super) fn accepting(identity: &Identity, web: Option<&WebCertificate>) -> ServerConfig {
     let provider = provider();
+    let trust = if web.is_some() { Trust::AnyKeyOrNone } else { Trust::AnyKey };
     let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&TLS13])
         .expect("the suites are those of TLS 1.3")
-        .with_client_cert_verifier(verifier(&provider, Trust::AnyKey))
+        .with_client_cert_verifier(verifier(&provider, trust))
         .with_single_cert(vec![identity.certificate()], identity.private_key().into())
         .expect("the certificate was made for the key");
     config.alpn_protocols = Protocol::ALL.map(|protocol| protocol.alpn().to_vec()).to_vec();
+    if let Some(web) = web {
+        config.alpn_protocols.push(HTTP3_ALPN.to_vec());
+        config.cert_resolver =
+            Arc::new(ByProtocol { node: Arc::clone(&config.cert_resolver), page: web.key() });
+    }
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
@@ -127,7 +142,7 @@ impl PeerVerifier {
     fn check(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
         let met = node_of(certificate)?;
         match &self.trust {
-            Trust::AnyKey | Trust::Reveal { .. } => Ok(()),
+            Trust::AnyKey | Trust::AnyKeyOrNone | Trust::Reveal { .. } => Ok(()),
             Trust::Pinned { node, .. } if *node == met => Ok(()),
             Trust::Pinned { found, .. } => {
                 found.get_or_init(|| met);
@@ -144,7 +159,7 @@ impl PeerVerifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         let valid = verify_tls13_signature(message, certificate, signature, &self.algorithms)?;
         match &self.trust {
-            Trust::AnyKey | Trust::Pinned { .. } => Ok(valid),
+            Trust::AnyKey | Trust::AnyKeyOrNone | Trust::Pinned { .. } => Ok(valid),
             Trust::Reveal { found } => {
                 let met = node_of(certificate)?;
                 found.get_or_init(|| met);
@@ -191,6 +206,13 @@ impl ServerCertVerifier for PeerVerifier {
 }
 
 impl ClientCertVerifier for PeerVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        match self.trust {
+            Trust::AnyKey | Trust::Pinned { .. } | Trust::Reveal { .. } => true,
+            Trust::AnyKeyOrNone => false,
+        }
+    }
+
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
@@ -228,6 +250,33 @@ impl ClientCertVerifier for PeerVerifier {
     }
 }
 
+/// Shows a page the certificate that it has pinned, and a node the certificate that holds this node's key.
+#[derive(Debug)]
+struct ByProtocol {
+    node: Arc<dyn ResolvesServerCert>,
+    page: Arc<CertifiedKey>,
+}
+
+impl ResolvesServerCert for ByProtocol {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if is_page(hello.alpn().into_iter().flatten()) {
+            Some(Arc::clone(&self.page))
+        } else {
+            self.node.resolve(hello)
+        }
+    }
+}
+
+/// Protocols of links come first where both are offered, as in the choice of the protocol.
+fn is_page<'a>(mut offered: impl Iterator<Item = &'a [u8]>) -> bool {
+    let mut has_http3 = false;
+    let has_link = offered.any(|name| {
+        has_http3 |= name == HTTP3_ALPN;
+        Protocol::of_alpn(name).is_some()
+    });
+    has_http3 && !has_link
+}
+
 const ENOUGH: &str = "the key is known: no link is wanted";
 const NO_TLS12: &str = "TLS 1.2 is not spoken";
 
@@ -246,6 +295,20 @@ mod tests {
         assert!(node_of(certificate.der()).is_err());
         assert!(node_of(&CertificateDer::from(vec![0x30, 0x00])).is_err());
         assert!(node_of(&CertificateDer::from(Vec::new())).is_err());
+    }
+
+    #[test]
+    fn who_offers_a_protocol_of_links_is_no_page() {
+        for (offered, expected) in [
+            (&[b"h3".as_slice()][..], true),
+            (&[b"h3", b"h3-29"], true),
+            (&[b"swarm/1"], false),
+            (&[b"h3", b"swarm/1"], false),
+            (&[b"swarm-library/1", b"h3"], false),
+            (&[], false),
+        ] {
+            assert_eq!(is_page(offered.iter().copied()), expected, "{offered:?}");
+        }
     }
 
     #[test]

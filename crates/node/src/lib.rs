@@ -176,7 +176,8 @@ impl Node {
         let finding = Finding::start(&endpoint, (finders, lan_seen), advertise, &ground);
         let finding = finding.at(options.meeting_places.take());
         let (coordination, libraries) = (options.coordination.take(), options.libraries.take());
-        Self::start_on(Place { endpoint, coordination, libraries }, finding, ground, options)
+        let place = Place { endpoint, tasks: ground.tasks.clone(), coordination, libraries };
+        Self::start_on(place, finding, ground, options)
     }
 
     /// The same on any network, with these finders.

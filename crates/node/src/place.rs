@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio_util::task::TaskTracker;
 
 use swarm_core::base::NodeId;
 use swarm_core::manifest::Address;
@@ -14,6 +15,8 @@ use swarm_link::{Admission, AnyLink, DialError, Endpoint, LinkOptions, Network, 
 #[derive(Clone)]
 pub(super) struct Place {
     pub(super) endpoint: Endpoint,
+    /// Of the node: links of pages are carried among them.
+    pub(super) tasks: TaskTracker,
     /// Takes links to a coordinator, if this node is one.
     pub(super) coordination: Option<mpsc::Sender<QuicLink>>,
     /// Takes links about libraries, if this node keeps some.
@@ -68,6 +71,10 @@ impl Network for Place {
                     }
                 }
                 Some(link) = self.endpoint.accept_carried() => return Some(link.into()),
+                Some(channel) = self.endpoint.accept_web() => {
+                    let endpoint = self.endpoint.clone();
+                    self.tasks.spawn(async move { endpoint.run_web_transport(channel).await });
+                }
             }
         }
     }

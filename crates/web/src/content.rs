@@ -91,7 +91,12 @@ impl Content {
     pub(crate) fn write(&self, chunk: ChunkIndex, offset: u32, bytes: Bytes) -> Effect {
         let span = self.manifest.geometry().span(chunk);
         let file = span.file.get() as u32;
-        Effect::Write { content: self.manifest.id(), file, offset: span.file_offset + u64::from(offset), bytes }
+        Effect::Write {
+            content: self.manifest.id(),
+            file,
+            offset: span.file_offset + u64::from(offset),
+            bytes,
+        }
     }
 
     /// The order to make durable what is verified by now.

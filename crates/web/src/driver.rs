@@ -108,7 +108,13 @@ impl Driver {
     }
 
     /// Fetches a content from these nodes, and serves what it has of it.
-    pub fn fetch(&mut self, content: ContentId, sources: Vec<Source>, manifest: Option<Manifest>, patience: Duration) {
+    pub fn fetch(
+        &mut self,
+        content: ContentId,
+        sources: Vec<Source>,
+        manifest: Option<Manifest>,
+        patience: Duration,
+    ) {
         let patience = Some(Patience { idle: patience, search: Duration::ZERO });
         if let Some(manifest) = &manifest {
             self.add_content(manifest.clone());
@@ -307,7 +313,9 @@ impl Driver {
                 self.links.insert(channel, Link::new(Some(node), true, self.now));
                 self.effects.push_back(Effect::Dial { channel, node, addresses });
             }
-            Output::Close { link, reason } => self.close(channel_of(link), reason.code(), &reason.to_string()),
+            Output::Close { link, reason } => {
+                self.close(channel_of(link), reason.code(), &reason.to_string())
+            }
             Output::Send { link, message } => self.say(channel_of(link), message),
             Output::Receive(RunRequest { link, request, content, run }) => {
                 if let Some(up) = self.up(channel_of(link)) {
@@ -517,7 +525,13 @@ impl Driver {
     }
 
     /// Checks and writes the whole chunks of what came; keeps the rest.
-    fn settle(&mut self, (channel, request): (Channel, RequestId), content: ContentId, run: Run, bytes: &Bytes) {
+    fn settle(
+        &mut self,
+        (channel, request): (Channel, RequestId),
+        content: ContentId,
+        run: Run,
+        bytes: &Bytes,
+    ) {
         let link = link_of(channel);
         let from = self.links.get(&channel).and_then(|link| link.node);
         let Some(state) = self.contents.get_mut(&content).filter(|state| state.is_open) else { return };
@@ -584,9 +598,12 @@ impl Driver {
     fn read(&mut self, purpose: Purposed) {
         let (content, chunk, is_upload) = match purpose {
             Purposed::Upload(content, chunk) => (content, chunk, true),
-            Purposed::VerifyKept(content, chunk) | Purposed::Reread(content, chunk) => (content, chunk, false),
+            Purposed::VerifyKept(content, chunk) | Purposed::Reread(content, chunk) => {
+                (content, chunk, false)
+            }
         };
-        let is_asked = |asked: &Purposed| matches!(asked, Purposed::Upload(of, at) if (*of, *at) == (content, chunk));
+        let is_asked =
+            |asked: &Purposed| matches!(asked, Purposed::Upload(of, at) if (*of, *at) == (content, chunk));
         let Some(state) = self.contents.get(&content) else { return };
         if is_upload && self.reads.values().any(is_asked) {
             return;

@@ -3,7 +3,8 @@
 use blake3::Hasher;
 
 use swarm_core::manifest::{
-    ChunkHasher, ChunkIndex, EntryPath, File, Geometry, Manifest, ManifestError, PathError, auto_chunk_len_log2,
+    ChunkHasher, ChunkIndex, EntryPath, File, Geometry, Manifest, ManifestError, PathError,
+    auto_chunk_len_log2,
 };
 
 /// Files that are being hashed.

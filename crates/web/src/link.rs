@@ -118,8 +118,7 @@ impl Link {
             Stage::NoiseAwaited => {
                 let accepted = accept_noise(message, &own.seed);
                 let (answer, keys) = accepted.map_err(|error| HandshakeFault(error.to_string()))?;
-                self.stage =
-                    Stage::NameAwaited(Acceptor::new(Binding::Noise(keys.hash), own.node, own.seed));
+                self.stage = Stage::NameAwaited(Acceptor::new(Binding::Noise(keys.hash), own.node, own.seed));
                 let keys = Some((keys.sending, keys.receiving));
                 Ok(Step { say_plain: Some(answer), keys, say: None, proven: None })
             }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 
 use swarm_carrier::{Carrier, Read, StreamId};
-use swarm_core::manifest::Run;
 use swarm_core::base::ContentId;
+use swarm_core::manifest::Run;
 use swarm_core::wire::{CHUNK_STREAM_HEADER_LEN, ChunkStreamHeader, RequestId};
 
 #[derive(Debug, Default)]
@@ -55,7 +55,8 @@ impl Receiving {
 
     /// Reads no more of a request. Returns what came of it, if its stream has begun; `None` if nothing did, or if it is not known.
     pub(crate) fn abandon(&mut self, carrier: &mut Carrier, request: RequestId) -> Option<Came> {
-        let is_of = |stream: &Stream| matches!(stream, Stream::Answering { request: of, .. } if *of == request);
+        let is_of =
+            |stream: &Stream| matches!(stream, Stream::Answering { request: of, .. } if *of == request);
         let Some(id) = self.streams.iter().find(|(_, stream)| is_of(stream)).map(|(id, _)| *id) else {
             let Expected { content, run, .. } = self.expected.remove(&request)?;
             return Some(Came::Over { request, content, run, bytes: Bytes::new() });

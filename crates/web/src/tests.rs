@@ -44,7 +44,8 @@ fn node(number: u8) -> NodeId {
 
 /// A content of one file, and its bytes.
 fn content(len: usize) -> (Manifest, Vec<u8>) {
-    let bytes: Vec<u8> = (0..len as u32).flat_map(|at| (at / 3).wrapping_mul(2_654_435_761).to_le_bytes()).take(len).collect();
+    let bytes: Vec<u8> =
+        (0..len as u32).flat_map(|at| (at / 3).wrapping_mul(2_654_435_761).to_le_bytes()).take(len).collect();
     (manifest_of(&bytes), bytes)
 }
 
@@ -75,7 +76,8 @@ impl World {
     fn add(&mut self, number: u8) -> NodeId {
         let driver = Driver::new(&[number; 32], [number; 32]);
         let id = driver.node_id();
-        let (files, records) = self.places.remove(&id).map_or_else(Default::default, |old| (old.files, old.records));
+        let (files, records) =
+            self.places.remove(&id).map_or_else(Default::default, |old| (old.files, old.records));
         let (notices, is_finished, received_len, is_full) = (Vec::new(), false, 0, false);
         self.places.insert(id, Place { driver, files, records, notices, is_finished, received_len, is_full });
         self.with(id, |place, now| place.driver.on_time(now));

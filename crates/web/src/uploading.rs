@@ -118,9 +118,15 @@ impl Uploading {
     }
 
     /// The chunk that the first one needs cannot be had.
-    pub(crate) fn on_lost(&mut self, carrier: &mut Carrier, content: ContentId, chunk: ChunkIndex) -> Option<Next> {
+    pub(crate) fn on_lost(
+        &mut self,
+        carrier: &mut Carrier,
+        content: ContentId,
+        chunk: ChunkIndex,
+    ) -> Option<Next> {
         let first = self.queue.front()?;
-        let waits = first.content == content && first.pieces.front().is_some_and(|piece| piece.chunk == chunk);
+        let waits =
+            first.content == content && first.pieces.front().is_some_and(|piece| piece.chunk == chunk);
         waits.then(|| self.end(carrier, UploadEnd::Lost(chunk)))
     }
 

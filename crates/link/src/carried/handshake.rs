@@ -7,13 +7,15 @@ use bytes::Bytes;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::channel::{ChannelError, ChannelReceive, ChannelSend};
+use super::channel::{ChannelFault, ChannelReceive, ChannelSend};
 use super::link::{CarriedLink, Carrying, Ends, Transport};
 use super::sealing::{SealedReceiver, SealedSender};
 use super::web_socket::{self, ByteStream};
 use crate::Identity;
 use crate::key_file::random_bytes;
 use crate::limits::HANDSHAKE_TIMEOUT;
+use crate::web_channel::WebTransportChannel;
+use swarm_carrier::limits::LINK_WINDOW_LEN;
 use swarm_carrier::{
     Acceptor, Binding, Dialer, NoiseDialer, NoiseError, ProofError, TunnelKeys, accept_noise,
 };
@@ -25,7 +27,7 @@ use swarm_core::manifest::Address;
 pub enum CarriedError {
     /// The channel failed, with these words.
     #[error("the connection failed: {0}")]
-    Channel(#[from] ChannelError),
+    Channel(#[from] ChannelFault),
     /// The other side ended the channel.
     #[error("the other side closed the connection")]
     Ended,
@@ -61,6 +63,27 @@ pub async fn accept_web_socket<S: ByteStream>(
         let (mut sender, mut receiver) = sealed(sender, receiver, &keys);
         let peer = accept(&mut sender, &mut receiver, Binding::Noise(keys.hash), identity).await?;
         let ends = Ends { peer, is_dialer: false, address, transport: Transport::WebSocket };
+        Ok(CarriedLink::start(ends, sender, receiver))
+    };
+    in_time(HANDSHAKE_TIMEOUT, accepting).await
+}
+
+/// A link to a page that opened a WebTransport session, which is encrypted by itself. As for [`accept_web_socket`], what is returned
+/// beside the link is to be awaited.
+///
+/// # Errors
+/// If the page does not prove its key in [`HANDSHAKE_TIMEOUT`].
+pub async fn accept_web_transport(
+    channel: WebTransportChannel,
+    identity: &Identity,
+) -> Result<(CarriedLink, Carrying), CarriedError> {
+    let accepting = async {
+        let binding = Binding::Certificate(channel.certificate_hash());
+        let WebTransportChannel { mut sender, mut receiver, session } = channel;
+        let peer = accept(&mut sender, &mut receiver, binding, identity).await?;
+        session.set_receive_window(LINK_WINDOW_LEN + CONTROL_WINDOW_LEN);
+        // A page cannot be dialed.
+        let ends = Ends { peer, is_dialer: false, address: None, transport: Transport::WebTransport };
         Ok(CarriedLink::start(ends, sender, receiver))
     };
     in_time(HANDSHAKE_TIMEOUT, accepting).await
@@ -145,3 +168,6 @@ async fn in_time<T>(
 fn random() -> Result<[u8; 32], CarriedError> {
     random_bytes().map_err(|_| CarriedError::Randomness)
 }
+
+/// Room in QUIC for what is said beside chunk bytes, which have credits of their own.
+const CONTROL_WINDOW_LEN: u32 = 1 << 20;

@@ -11,6 +11,7 @@ mod web_socket;
 #[cfg(test)]
 mod tests;
 
-pub use handshake::{CarriedError, accept_web_socket, dial_web_socket};
+pub use handshake::{CarriedError, accept_web_socket, accept_web_transport, dial_web_socket};
 pub use link::{CarriedLink, Carrying, Transport};
 pub(crate) use streams::{CarriedFrameReader, CarriedFrameWriter, CarriedReceiver, CarriedSender};
+pub use web_socket::ByteStream;

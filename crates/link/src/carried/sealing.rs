@@ -4,7 +4,7 @@
 use bytes::{Bytes, BytesMut};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
-use super::channel::{ChannelError, ChannelReceive, ChannelSend};
+use super::channel::{ChannelFault, ChannelReceive, ChannelSend};
 use swarm_carrier::limits::TAG_LEN;
 
 /// Encrypts what it sends.
@@ -38,17 +38,17 @@ impl<R> SealedReceiver<R> {
 }
 
 impl<S: ChannelSend> ChannelSend for SealedSender<S> {
-    async fn send(&mut self, message: Bytes) -> Result<(), ChannelError> {
+    async fn send(&mut self, message: Bytes) -> Result<(), ChannelFault> {
         // Records are built in a buffer of their own with room for the tag, so that this copies nothing.
         let mut message = BytesMut::from(message);
         let (nonce, key) = (self.cipher.next_nonce()?, &self.cipher.key);
         let tag = key.seal_in_place_separate_tag(nonce, Aad::empty(), &mut message);
-        let tag = tag.map_err(|_| ChannelError("a message is too long to be encrypted".to_owned()))?;
+        let tag = tag.map_err(|_| ChannelFault("a message is too long to be encrypted".to_owned()))?;
         message.extend_from_slice(tag.as_ref());
         self.channel.send(message.freeze()).await
     }
 
-    async fn flush(&mut self) -> Result<(), ChannelError> {
+    async fn flush(&mut self) -> Result<(), ChannelFault> {
         self.channel.flush().await
     }
 
@@ -58,12 +58,12 @@ impl<S: ChannelSend> ChannelSend for SealedSender<S> {
 }
 
 impl<R: ChannelReceive> ChannelReceive for SealedReceiver<R> {
-    async fn next(&mut self) -> Result<Option<Bytes>, ChannelError> {
+    async fn next(&mut self) -> Result<Option<Bytes>, ChannelFault> {
         let Some(message) = self.channel.next().await? else { return Ok(None) };
         let mut message = BytesMut::from(message);
         let (nonce, key) = (self.cipher.next_nonce()?, &self.cipher.key);
         let opened = key.open_in_place(nonce, Aad::empty(), &mut message);
-        let len = opened.map_err(|_| ChannelError("a message was changed on its way".to_owned()))?.len();
+        let len = opened.map_err(|_| ChannelFault("a message was changed on its way".to_owned()))?.len();
         debug_assert_eq!(len + TAG_LEN, message.len());
         message.truncate(len);
         Ok(Some(message.freeze()))
@@ -76,12 +76,12 @@ impl Cipher {
         Self { key: LessSafeKey::new(key), number: 0 }
     }
 
-    fn next_nonce(&mut self) -> Result<Nonce, ChannelError> {
+    fn next_nonce(&mut self) -> Result<Nonce, ChannelFault> {
         let mut nonce = [0; 12];
         nonce[4..].copy_from_slice(&self.number.to_be_bytes());
         // Noise keeps the last number for other uses.
         let next = self.number.checked_add(1).filter(|next| *next < u64::MAX);
-        self.number = next.ok_or_else(|| ChannelError("the link is too old: link again".to_owned()))?;
+        self.number = next.ok_or_else(|| ChannelFault("the link is too old: link again".to_owned()))?;
         Ok(Nonce::assume_unique_for_key(nonce))
     }
 }

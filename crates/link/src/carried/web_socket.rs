@@ -8,7 +8,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::channel::{ChannelError, ChannelReceive, ChannelSend};
+use super::channel::{ChannelFault, ChannelReceive, ChannelSend};
 use swarm_carrier::limits::{RECORD_LEN_MAX, TAG_LEN};
 
 /// The sending half.
@@ -36,7 +36,7 @@ pub(super) async fn on_upgraded<S: ByteStream>(
 pub(super) async fn asked_for<S: ByteStream>(
     stream: S,
     url: &str,
-) -> Result<(WebSocketSender<S>, WebSocketReceiver<S>), ChannelError> {
+) -> Result<(WebSocketSender<S>, WebSocketReceiver<S>), ChannelFault> {
     let asked = tokio_tungstenite::client_async_with_config(url, stream, Some(config())).await;
     let (socket, _) = asked.map_err(|error| words(&error))?;
     let (sender, receiver) = socket.split();
@@ -44,11 +44,11 @@ pub(super) async fn asked_for<S: ByteStream>(
 }
 
 impl<S: ByteStream> ChannelSend for WebSocketSender<S> {
-    async fn send(&mut self, message: Bytes) -> Result<(), ChannelError> {
+    async fn send(&mut self, message: Bytes) -> Result<(), ChannelFault> {
         self.0.feed(Message::Binary(message)).await.map_err(|error| words(&error))
     }
 
-    async fn flush(&mut self) -> Result<(), ChannelError> {
+    async fn flush(&mut self) -> Result<(), ChannelFault> {
         self.0.flush().await.map_err(|error| words(&error))
     }
 
@@ -59,13 +59,13 @@ impl<S: ByteStream> ChannelSend for WebSocketSender<S> {
 }
 
 impl<S: ByteStream> ChannelReceive for WebSocketReceiver<S> {
-    async fn next(&mut self) -> Result<Option<Bytes>, ChannelError> {
+    async fn next(&mut self) -> Result<Option<Bytes>, ChannelFault> {
         loop {
             match self.0.next().await {
                 Some(Ok(Message::Binary(message))) => return Ok(Some(message)),
                 // Pings are answered by the library.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                Some(Ok(Message::Text(_))) => return Err(ChannelError("it sends text".to_owned())),
+                Some(Ok(Message::Text(_))) => return Err(ChannelFault("it sends text".to_owned())),
                 Some(Ok(Message::Close(_)) | Err(Error::ConnectionClosed | Error::AlreadyClosed)) | None => {
                     return Ok(None);
                 }
@@ -86,8 +86,8 @@ fn config() -> WebSocketConfig {
         .max_write_buffer_size(WRITE_BUFFER_LEN + 2 * len_max)
 }
 
-fn words(error: &Error) -> ChannelError {
-    ChannelError(error.to_string())
+fn words(error: &Error) -> ChannelFault {
+    ChannelFault(error.to_string())
 }
 
 const READ_BUFFER_LEN: usize = 128 << 10;

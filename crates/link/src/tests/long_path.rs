@@ -89,7 +89,7 @@ impl Net {
         let mut ends: Vec<End> = identities
             .iter()
             .map(|identity| {
-                let tls = QuicServerConfig::try_from(tls::accepting(identity))
+                let tls = QuicServerConfig::try_from(tls::accepting(identity, None))
                     .expect("AES-128 is among the suites");
                 let mut server = ServerConfig::with_crypto(Arc::new(tls));
                 server.transport_config(Arc::clone(&transport));

@@ -42,7 +42,7 @@ wasm:
 	  $(CARGO) clippy -p swarm-$$crate --lib --locked --target $(WASM) -- -D warnings; \
 	done
 
-# The WebAssembly face as target/web/swarm_web.js, swarm_web_bg.wasm and their .d.ts; fails if a visitor downloads too much.
+# The WebAssembly face as packages/web/wasm/swarm_web.js, swarm_web_bg.wasm and their .d.ts; fails if a visitor downloads too much.
 web:
 	$(CARGO) xtask web
 

@@ -29,7 +29,18 @@ const CRATES: &[(&str, &[&str])] = &[
     ("node", &["core", "engine", "link", "discovery", "files"]),
     (
         "host",
-        &["core", "engine", "link", "discovery", "files", "node", "pages", "credentials", "coordinator"],
+        &[
+            "core",
+            "engine",
+            "link",
+            "discovery",
+            "files",
+            "node",
+            "pages",
+            "credentials",
+            "coordinator",
+            "web-server",
+        ],
     ),
     (
         "daemon",
@@ -54,6 +65,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("daemon-files", &["core", "sync"]),
     ("bodies", &["core", "engine", "sync", "library", "sim", "link", "discovery", "files", "host"]),
     ("web", &["carrier", "core", "engine"]),
+    ("web-server", &["link"]),
 ];
 
 /// Tools of this repository, beside `crates`. They know no crate of the product, so that they start without building it.

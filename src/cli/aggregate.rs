@@ -38,6 +38,7 @@ fn config(args: &AggregateArgs) -> Result<Config, Failure> {
         peers: PeerLimits { rates: Rates::default(), count_max: args.max_peers },
         log: LogFormat::Text,
         metrics_listen: args.metrics_listen,
+        web: None,
         is_coordinator: true,
         collecting: Some(Collecting { store: absolute(&args.store)?, quota_len, nodes, contents }),
         cert: args.trust.cert.clone(),

@@ -15,6 +15,7 @@ use swarm_host::jobs::{CopyError, SelectionError};
 use swarm_host::{ConfigError, ContentKeyError, ControlError, ServiceError};
 use swarm_link::{BindError, IdentityError};
 use swarm_pair::PairError;
+use swarm_web_server::ServeError;
 
 /// The exit codes, as documented in `swarm --help` and docs/reference/exit-codes.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,6 +221,12 @@ impl From<BindError> for Failure {
     }
 }
 
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        Self::of(Category::Other, error, None)
+    }
+}
+
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::of(error.category(), error, None)
@@ -237,9 +244,10 @@ impl From<ServiceError> for Failure {
         match error {
             ServiceError::Coordinator(error) => error.into(),
             ServiceError::Trust(error) => error.into(),
-            error @ (ServiceError::Saved(_) | ServiceError::Store(_) | ServiceError::Metrics { .. }) => {
-                Self::of(error.category(), error, None)
-            }
+            error @ (ServiceError::Saved(_)
+            | ServiceError::Store(_)
+            | ServiceError::Metrics { .. }
+            | ServiceError::Pages(_)) => Self::of(error.category(), error, None),
         }
     }
 }

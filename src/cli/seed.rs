@@ -44,6 +44,7 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
     let endpoint = setup::endpoint(args.listen, &identity, args.limit.link())?;
     let readers = args.readers.as_ref().map(|path| (content, path));
     let admission_files = trust::admission_files(&endpoint, args.trust.files(readers), &mut steps).await?;
+    let pages = setup::pages(&endpoint, &args.web)?;
     if args.listen.is_none() {
         identity.remember_port(endpoint.port())?;
     }
@@ -84,6 +85,9 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
         end = job.end() => end,
         () = interrupts.next() => return result,
     };
+    if let Some(pages) = pages {
+        pages.end().await;
+    }
     if let (true, Ok(())) = (is_json, &result) {
         let SeedEnd { content, last, present_len, elapsed } = end;
         let done = Done::of(content, &last, present_len, elapsed.as_secs_f64());

@@ -10,13 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use etcetera::BaseStrategy as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::args::Global;
+use super::args::{Global, WebArgs};
 use super::failure::Failure;
 use super::output;
 use super::steps::Steps;
 use swarm_core::base::{Category, ContentId};
 use swarm_host::LogFormat;
-use swarm_link::{Endpoint, Identity, IdentityStore, LinkOptions};
+use swarm_link::{Endpoint, Identity, IdentityStore, LinkOptions, Origins};
+use swarm_node::clock::wall_clock;
+use swarm_web_server::Serving;
 
 /// Log lines go to stderr; `RUST_LOG` overrides `-v`.
 pub(super) fn logging(verbose: u8) {
@@ -194,6 +196,18 @@ pub(super) fn endpoint(
     let endpoint = Endpoint::bind(listen, identity, options)?;
     tracing::info!(node = %endpoint.node_id(), address = %endpoint.bound_address(), "listening");
     Ok(endpoint)
+}
+
+/// Serves pages for the node of this endpoint, if that is wanted.
+pub(super) fn pages(endpoint: &Endpoint, args: &WebArgs) -> Result<Option<Serving>, Failure> {
+    if !args.web {
+        return Ok(None);
+    }
+    let is_any = args.web_origin.iter().any(|origin| origin == "any");
+    let origins = if is_any { Origins::Any } else { Origins::OwnAnd(args.web_origin.clone()) };
+    let serving = Serving::start(endpoint, origins, wall_clock)?;
+    tracing::info!(address = %serving.address(), "serving pages");
+    Ok(Some(serving))
 }
 
 /// SIGHUP; from now on it no longer ends the process.

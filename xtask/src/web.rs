@@ -19,6 +19,9 @@ const PROFILE: &str = "wasm";
 /// What a visitor downloads before the page can do anything: one second at 1 Mbit/s.
 const GZIP_LEN_MAX: usize = 120_000;
 
+/// Where the result goes: packages and the build of the server's page look for it there.
+const OUT: &str = "packages/web/wasm";
+
 /// The files that a page loads; those that end in .d.ts are for editors.
 const LOADED: [&str; 2] = ["swarm_web_bg.wasm", "swarm_web.js"];
 
@@ -30,13 +33,13 @@ const FLAGS_OF_CALLER: [&str; 4] = [
     "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
 ];
 
-/// Builds into this folder, by default `web` in the target folder, and returns lines on what came out.
+/// Builds into this folder, by default [`OUT`], and returns lines on what came out.
 pub(crate) fn build(out: Option<PathBuf>) -> anyhow::Result<String> {
     require_target()?;
     let target_folder = target_folder()?;
     compile()?;
     let wasm = target_folder.join(TARGET).join(PROFILE).join("swarm_web.wasm");
-    let out = out.unwrap_or_else(|| target_folder.join("web"));
+    let out = out.unwrap_or_else(|| workspace().join(OUT));
     bind(&wasm, &out)?;
     let files =
         LOADED.iter().map(|name| Download::read(out.join(name))).collect::<anyhow::Result<Vec<_>>>()?;

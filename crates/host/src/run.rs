@@ -37,6 +37,7 @@ use swarm_files::StoreError;
 use swarm_link::Endpoint;
 use swarm_node::clock::{Clock, local_minute, wall_clock};
 use swarm_node::{Node, NodeEvent, NodeSnapshot, Options};
+use swarm_web_server::{ServeError, Serving};
 
 /// A service that is ready to run.
 pub struct Service {
@@ -45,6 +46,7 @@ pub struct Service {
     endpoint: Endpoint,
     control: Arc<ControlSocket>,
     metrics: Option<TcpListener>,
+    pages: Option<Serving>,
     saved: Saved,
     reputations: Reputations,
     collector: Option<Collector>,
@@ -77,6 +79,9 @@ pub enum ServiceError {
     /// A file that says who belongs cannot be used.
     #[error(transparent)]
     Trust(#[from] CredentialsError),
+    /// Pages have no place.
+    #[error(transparent)]
+    Pages(#[from] ServeError),
     /// The metrics page has no place.
     #[error("cannot listen at {address} for metrics_listen: {source}; free it or name another")]
     Metrics {
@@ -95,7 +100,7 @@ impl ServiceError {
             Self::Store(error) => error.category(),
             Self::Coordinator(error) => error.category(),
             Self::Trust(error) => error.category(),
-            Self::Metrics { .. } => Category::Other,
+            Self::Metrics { .. } | Self::Pages(_) => Category::Other,
         }
     }
 }
@@ -117,6 +122,7 @@ pub(super) struct Running {
     pub(super) endpoint: Endpoint,
     pub(super) node: Node,
     pub(super) metrics_listen: Option<std::net::SocketAddr>,
+    pages: Option<Serving>,
     pub(super) saved: Saved,
     pub(super) reputations: Reputations,
     /// When they were written down last.
@@ -166,6 +172,10 @@ impl Service {
             limits: Rates::default(),
             clock: Clock::start(),
         };
+        let pages = match &config.fixed.web {
+            Some(origins) => Some(Serving::start(&endpoint, origins.clone(), wall_clock)?),
+            None => None,
+        };
         let collector = config.fixed.collecting.clone().map(Collector::open).transpose()?;
         let coordinator =
             config.fixed.is_coordinator.then(|| coordinating::Started::new(&endpoint, state_dir));
@@ -177,6 +187,7 @@ impl Service {
             endpoint,
             control,
             metrics,
+            pages,
             saved,
             reputations,
             collector,
@@ -227,6 +238,7 @@ impl Service {
             endpoint: self.endpoint,
             node,
             metrics_listen,
+            pages: self.pages,
             saved: self.saved,
             reputations: self.reputations,
             remembered_at: Instant::ZERO,
@@ -306,6 +318,9 @@ impl Running {
             }
             if let Some(collector) = &mut self.collector {
                 collector.end().await;
+            }
+            if let Some(pages) = self.pages.take() {
+                pages.end().await;
             }
             ending.cancel();
             tasks.close();

@@ -15,6 +15,7 @@ use swarm_core::manifest::Address;
 use swarm_credentials::TrustFiles;
 use swarm_discovery::Finders;
 use swarm_engine::limits::LINKS_MAX;
+use swarm_link::Origins;
 use swarm_node::Limits;
 
 /// What holds for the life of a process.
@@ -36,6 +37,8 @@ pub struct Fixed {
     pub log: LogFormat,
     /// TCP address of the metrics page.
     pub metrics_listen: Option<SocketAddr>,
+    /// Whose pages may link to this node, if it serves pages.
+    pub web: Option<Origins>,
     /// Whether others may use this node as a coordinator.
     pub is_coordinator: bool,
     /// How contents are collected that others offer, if they are.

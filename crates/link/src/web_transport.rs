@@ -3,7 +3,7 @@
 //!
 //! Invariant: a page that arrives has proved nothing. Its admission is by key, as that of native peers: whoever takes the channel
 //! has the page sign a challenge that names [`WebTransportChannel::certificate_hash`], and closes the channel otherwise. For that
-//! reason a page's origin counts for nothing unless [`WebTransportOptions::allowed_origins`] says so. Absent here: messages, keys
+//! reason a page's origin counts for nothing unless [`WebTransportOptions::origins`] says so. Absent here: messages, keys
 //! of pages, and who publishes the certificates' hashes.
 
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
@@ -20,6 +20,7 @@ use web_transport_quinn::http::header::ORIGIN;
 use super::accepting::Accepting;
 use super::config::Transports;
 use super::identity::Identity;
+use super::origins::Origins;
 use super::web_certificate::{WebCertificateError, WebCertificates};
 use super::web_channel::{WebTransportChannel, WebTransportSession};
 use crate::limits::{LINK_FINISH_TIMEOUT, WEB_CHANNELS_WAITING_MAX, WEB_RECEIVE_WINDOW_LEN};
@@ -33,9 +34,8 @@ pub const WEB_TRANSPORT_PATH: &str = "/swarm";
 pub struct WebTransportOptions {
     /// Reads the time of day: certificates are made for it.
     pub clock: fn() -> SystemTime,
-    /// Origins of the pages that are let in, as browsers write them (`https://example.org:8443`); others are refused with 403.
-    /// `None` lets any in. It keeps out pages of other sites, not programs: these claim any origin.
-    pub allowed_origins: Option<Vec<String>>,
+    /// Pages that are let in; others are refused with 403.
+    pub origins: Origins,
 }
 
 /// What an endpoint needs to let pages in, once that is turned on.
@@ -184,10 +184,13 @@ fn may_enter(request: &Request, options: &WebTransportOptions) -> Result<(), Sta
     if request.url.path() != WEB_TRANSPORT_PATH {
         return Err(StatusCode::NOT_FOUND);
     }
-    let Some(allowed) = &options.allowed_origins else { return Ok(()) };
-    let origin = request.headers.get(ORIGIN).map(|origin| origin.as_bytes());
-    let is_allowed = allowed.iter().any(|allowed| Some(allowed.as_bytes()) == origin);
-    if is_allowed { Ok(()) } else { Err(StatusCode::FORBIDDEN) }
+    let origin = request.headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
+    let host = request.url.host_str().map(|host| match request.url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    });
+    let is_admitted = options.origins.admit(origin, host.as_deref());
+    if is_admitted { Ok(()) } else { Err(StatusCode::FORBIDDEN) }
 }
 
 /// Answers with `status`, and waits for the page to go: a connection that is dropped at once would take the answer with it.

@@ -15,7 +15,7 @@ mod receiving;
 mod uploading;
 
 #[cfg(target_arch = "wasm32")]
-mod face;
+pub mod face;
 
 #[cfg(test)]
 mod tests;

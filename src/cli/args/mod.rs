@@ -4,6 +4,7 @@
 mod find;
 mod limits;
 mod trust;
+mod web;
 
 mod cert;
 mod coordinator;
@@ -44,6 +45,7 @@ pub(super) use sync::{
     UndoArgs, VersionsArgs,
 };
 pub(super) use trust::TrustArgs;
+pub(super) use web::WebArgs;
 
 /// Moves big files from many peers at once over QUIC: verified, resumable, encrypted.
 #[derive(Debug, Parser)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 
-use super::{FindArgs, LimitArgs, TrustArgs};
+use super::{FindArgs, LimitArgs, TrustArgs, WebArgs};
 use swarm_core::base::NodeId;
 use swarm_core::manifest::{Address, Source};
 
@@ -20,6 +20,8 @@ pub(crate) struct SeedArgs {
     /// host:port at which others reach this node, if it is not an address of this machine; may be given more than once
     #[arg(long, value_name = "ADDR", env = "SWARM_ADVERTISE", value_delimiter = ',')]
     pub(crate) advertise: Vec<Address>,
+    #[command(flatten)]
+    pub(crate) web: WebArgs,
     /// Write the manifest here, with this node as a source
     #[arg(long, value_name = "FILE", env = "SWARM_MANIFEST_OUT")]
     pub(crate) manifest_out: Option<PathBuf>,

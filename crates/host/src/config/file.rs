@@ -23,6 +23,7 @@ use swarm_core::base::{ByteLen, ContentId, NodeId, Rate, Zone};
 use swarm_core::manifest::{Address, Source};
 use swarm_credentials::TrustFiles;
 use swarm_discovery::Finders;
+use swarm_link::Origins;
 
 /// Reads a configuration. Relative paths in it start at its own folder.
 pub(super) fn load(path: &Path) -> Result<Config, ConfigError> {
@@ -102,6 +103,12 @@ struct File {
     log: LogFormat,
     /// TCP address of the pages /metrics and /healthz, as in "127.0.0.1:9433". Without it there are none.
     metrics_listen: Option<Parsed<SocketAddr>>,
+    /// Let browsers and Node.js take part, too: the page /get and links by WebSocket on the TCP port with the number of the UDP port.
+    #[serde(default)]
+    web: bool,
+    /// Sites whose pages may link to this node beside those that it serves, as "https://example.org"; "any" for all.
+    #[serde(default)]
+    web_origins: Vec<String>,
     /// Be a coordinator, too: tell other nodes of each other.
     #[serde(default)]
     coordinator: bool,
@@ -192,6 +199,11 @@ impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Parsed<T> {
     }
 }
 
+/// Whose pages may link.
+fn origins(listed: Vec<String>) -> Origins {
+    if listed.iter().any(|origin| origin == "any") { Origins::Any } else { Origins::OwnAnd(listed) }
+}
+
 fn plain<T>(value: Option<Parsed<T>>) -> Option<T> {
     value.map(|Parsed(value)| value)
 }
@@ -269,6 +281,8 @@ impl Text<'_> {
             schedule,
             log,
             metrics_listen,
+            web,
+            web_origins,
             coordinator,
             aggregate,
             trust,
@@ -299,6 +313,7 @@ impl Text<'_> {
             peers: PeerLimits { rates: rates(limit_up_per_peer, limit_down_per_peer), count_max },
             log,
             metrics_listen: plain(metrics_listen),
+            web: web.then(|| origins(web_origins)),
             is_coordinator: coordinator,
             collecting,
             cert,

@@ -21,7 +21,7 @@ use swarm_core::wire::CloseCode;
 
 /// An endpoint that serves pages of any origin, in 2027.
 fn serving(seed: u8) -> Endpoint {
-    serving_with(seed, WebTransportOptions { clock: in_2027, allowed_origins: None })
+    serving_with(seed, WebTransportOptions { clock: in_2027, origins: Origins::Any })
 }
 
 fn serving_with(seed: u8, options: WebTransportOptions) -> Endpoint {
@@ -252,13 +252,14 @@ async fn another_path_is_not_found() {
 
 #[tokio::test]
 async fn pages_of_other_origins_can_be_kept_out() {
-    let allowed_origins = Some(vec!["https://example.org".to_owned()]);
-    let acceptor = serving_with(2, WebTransportOptions { clock: in_2027, allowed_origins });
+    let origins = Origins::OwnAnd(vec!["https://example.org".to_owned()]);
+    let acceptor = serving_with(2, WebTransportOptions { clock: in_2027, origins });
     for (origin, is_let_in) in [
         (Some("https://example.org"), true),
         (Some("https://example.org.invalid"), false),
         (Some("null"), false),
-        (None, false),
+        // A program.
+        (None, true),
     ] {
         let mut request = request(&acceptor);
         if let Some(origin) = origin {
@@ -339,7 +340,7 @@ async fn no_page_is_served_until_that_is_turned_on() {
 async fn a_session_outlives_the_rotation_of_certificates() {
     static NOW: AtomicU64 = AtomicU64::new(1_800_000_000);
     let clock = || UNIX_EPOCH + Duration::from_secs(NOW.load(Ordering::Relaxed));
-    let acceptor = serving_with(2, WebTransportOptions { clock, allowed_origins: None });
+    let acceptor = serving_with(2, WebTransportOptions { clock, origins: Origins::Any });
     let [current, next] = acceptor.web_certificate_hashes()[..] else { panic!("two") };
     let (mut page, mut channel) = page_and_channel(&acceptor).await;
     NOW.fetch_add(WEB_CERTIFICATE_ROTATION.as_secs(), Ordering::Relaxed);

@@ -1,0 +1,227 @@
+//! Answers, and connections that become links. Decides nothing but what a path means and whose page may link.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use http_body_util::Full;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::files;
+use crate::limits::{CLIENTS_MAX, HEAD_LEN_MAX, HEAD_TIMEOUT, WEB_SOCKETS_MAX};
+use swarm_link::{Endpoint, Origins, WEB_TRANSPORT_PATH, WebCertificateError, WebTransportOptions};
+
+/// What a node shows over HTTP. Clones are the same.
+#[derive(Clone)]
+pub struct WebServer {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    endpoint: Endpoint,
+    origins: Origins,
+    sockets: Arc<Semaphore>,
+    ending: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl WebServer {
+    /// Lets pages link to the node of this endpoint, by WebTransport from now on, and by WebSockets as they ask [`Self::answer`]. Links
+    /// live in `tasks`, until `ending` at the latest.
+    ///
+    /// # Errors
+    /// If no certificate for WebTransport can be made.
+    pub fn new(
+        endpoint: Endpoint,
+        origins: Origins,
+        clock: fn() -> SystemTime,
+        (ending, tasks): (CancellationToken, TaskTracker),
+    ) -> Result<Self, WebCertificateError> {
+        endpoint.serve_web_transport(WebTransportOptions { clock, origins: origins.clone() })?;
+        let sockets = Arc::new(Semaphore::new(WEB_SOCKETS_MAX));
+        Ok(Self { shared: Arc::new(Shared { endpoint, origins, sockets, ending, tasks }) })
+    }
+
+    /// Answers clients until the node ends.
+    pub async fn serve(self, listener: TcpListener) {
+        let slots = Arc::new(Semaphore::new(CLIENTS_MAX));
+        let ending = self.shared.ending.clone();
+        while let Some(Ok(slot)) = ending.run_until_cancelled(Arc::clone(&slots).acquire_owned()).await {
+            match ending.run_until_cancelled(listener.accept()).await {
+                None => break,
+                Some(Ok((stream, _))) => {
+                    let (server, ending) = (self.clone(), ending.clone());
+                    self.shared.tasks.spawn(async move {
+                        let _ = ending.run_until_cancelled(server.client(stream)).await;
+                        drop(slot);
+                    });
+                }
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "cannot take a client of the page");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// The answer to a request for what this server has; `None` for any other path.
+    pub fn answer<B>(&self, request: &mut Request<B>) -> Option<Response<Full<Bytes>>> {
+        let path = request.uri().path().to_owned();
+        let is_own = path == "/node" || path == WEB_TRANSPORT_PATH || files::file(&path).is_some();
+        if !is_own {
+            return None;
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Some(text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n"));
+        }
+        Some(match path.as_str() {
+            "/node" => self.describe(request.headers()),
+            WEB_TRANSPORT_PATH => self.upgrade(request),
+            path => page_file(path, request.headers()),
+        })
+    }
+
+    async fn client(&self, stream: TcpStream) {
+        // Messages are gathered by the layers above: what is sent is to leave at once.
+        let _ = stream.set_nodelay(true);
+        let service = service_fn(async |mut request| {
+            let answer = self.answer(&mut request);
+            Ok::<_, Infallible>(answer.unwrap_or_else(|| text(StatusCode::NOT_FOUND, NOT_FOUND)))
+        });
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(HEAD_LEN_MAX)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+            .await;
+        if let Err(error) = served {
+            tracing::debug!(%error, "a client of the page");
+        }
+    }
+
+    /// Who this node is. A page of any site may read it: it is what any dialer learns.
+    fn describe(&self, headers: &HeaderMap) -> Response<Full<Bytes>> {
+        let hashes = self.shared.endpoint.web_certificate_hashes();
+        let hashes: Vec<_> = hashes.iter().map(|hash| format!("\"{}\"", HEXLOWER.encode(hash))).collect();
+        let body = format!(
+            "{{\"node\":\"{}\",\"agent\":\"swarm/{}\",\"admitsOrigin\":{},\"certificateHashes\":[{}]}}\n",
+            self.shared.endpoint.node_id(),
+            env!("CARGO_PKG_VERSION"),
+            self.admits(headers),
+            hashes.join(","),
+        );
+        let mut response = answer(StatusCode::OK, "application/json", body);
+        set(&mut response, header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+        set(&mut response, header::CACHE_CONTROL, "no-store");
+        response
+    }
+
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        // A value that is no text is that of no site.
+        let value = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("null"));
+        self.shared.origins.admit(value(header::ORIGIN), value(header::HOST))
+    }
+
+    /// Begins a link by WebSocket.
+    fn upgrade<B>(&self, request: &mut Request<B>) -> Response<Full<Bytes>> {
+        let headers = request.headers();
+        let has = |name: HeaderName, word: &str| {
+            let value = headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word))
+        };
+        let is_upgrade = has(header::CONNECTION, "upgrade") && has(header::UPGRADE, "websocket");
+        let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| is_upgrade).cloned();
+        let Some(key) = key.filter(|_| has(header::SEC_WEBSOCKET_VERSION, "13")) else {
+            let mut response =
+                text(StatusCode::UPGRADE_REQUIRED, "a link by WebSocket: ask for an upgrade\n");
+            set(&mut response, header::UPGRADE, "websocket");
+            set(&mut response, header::SEC_WEBSOCKET_VERSION, "13");
+            return response;
+        };
+        if !self.admits(headers) {
+            tracing::info!(origin = ?headers.get(header::ORIGIN), "a page of another site was refused a link");
+            return text(
+                StatusCode::FORBIDDEN,
+                "this node lets no page of that site link: see --web-origin\n",
+            );
+        }
+        let Ok(slot) = Arc::clone(&self.shared.sockets).try_acquire_owned() else {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "too many links: try again later\n");
+        };
+        let upgrading = hyper::upgrade::on(request);
+        let (endpoint, ending) = (self.shared.endpoint.clone(), self.shared.ending.clone());
+        self.shared.tasks.spawn(async move {
+            let link = async {
+                match upgrading.await {
+                    Ok(upgraded) => endpoint.run_web_socket(TokioIo::new(upgraded)).await,
+                    Err(error) => tracing::debug!(%error, "no upgrade to a WebSocket"),
+                }
+            };
+            let _ = ending.run_until_cancelled(link).await;
+            drop(slot);
+        });
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        set(&mut response, header::CONNECTION, "Upgrade");
+        set(&mut response, header::UPGRADE, "websocket");
+        set(&mut response, header::SEC_WEBSOCKET_ACCEPT, &derive_accept_key(key.as_bytes()));
+        response
+    }
+}
+
+fn page_file(path: &str, headers: &HeaderMap) -> Response<Full<Bytes>> {
+    let Some((kind, bytes)) = files::file(path) else { return text(StatusCode::NOT_FOUND, NOT_FOUND) };
+    if !files::has_wasm() && kind.starts_with("text/html") {
+        return text(StatusCode::NOT_FOUND, NO_WASM);
+    }
+    let accepts = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    if !accepts.is_some_and(|accepts| accepts.contains("gzip")) {
+        return text(StatusCode::NOT_ACCEPTABLE, "the page is there for clients that accept gzip\n");
+    }
+    let mut response = answer(StatusCode::OK, kind, bytes);
+    set(&mut response, header::CONTENT_ENCODING, "gzip");
+    set(&mut response, header::CACHE_CONTROL, "no-cache");
+    set(&mut response, header::CONTENT_SECURITY_POLICY, POLICY);
+    set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(&mut response, header::REFERRER_POLICY, "no-referrer");
+    response
+}
+
+fn text(status: StatusCode, words: &'static str) -> Response<Full<Bytes>> {
+    answer(status, "text/plain; charset=utf-8", words)
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    set(&mut response, header::CONTENT_TYPE, kind);
+    response
+}
+
+fn set(response: &mut Response<Full<Bytes>>, name: HeaderName, value: &str) {
+    // Values are ours, and are ASCII.
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+/// The page runs its own code alone, and links to whatever nodes a ticket names.
+const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; \
+    img-src 'self' blob: data:; media-src 'self' blob:; manifest-src 'self'; connect-src * ws: wss:; \
+    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const NOT_FOUND: &str = "there are /get, /node and /swarm\n";
+const NO_WASM: &str = "this build has no page: run `cargo xtask web` before it is built\n";
+/// After an error that says nothing of a single client, as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

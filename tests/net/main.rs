@@ -8,6 +8,7 @@
 use swarm_testkit::net as support;
 
 mod aggregate;
+mod blocked;
 mod crowd;
 mod cuts;
 mod fat;

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use quinn::{Incoming, ServerConfig, TokioRuntime, VarInt};
+use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -30,7 +31,7 @@ use super::protocol::Protocol;
 use super::socket::{self, BindError};
 use super::web_certificate::WebCertificateError;
 use super::web_channel::WebTransportChannel;
-use super::web_transport::{WebAcceptor, WebTransportOptions};
+use super::web_transport::{WEB_TRANSPORT_PATH, WebAcceptor, WebTransportOptions};
 use crate::limits::{
     CARRIED_WAITING_MAX, DIAL_TIMEOUT, ENDPOINT_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKE_TIMEOUT_CROWDED,
     HANDSHAKES_MAX, HANDSHAKES_UNPROVEN_MAX, LEARNED_ADDRESSES_MAX,
@@ -232,6 +233,28 @@ impl Endpoint {
                 tracing::info!(node = %link.peer(), transport = ?link.transport(), %denial, "turned away");
                 link.close(CloseCode::TurnedAway.code(), &denial.to_string());
             }
+        }
+    }
+
+    /// Links to `node` by a WebSocket at one address, over TCP. What is returned beside the link moves its bytes: it is to be awaited for as
+    /// long as the link lives.
+    ///
+    /// # Errors
+    /// If nothing answers there, or another node, or the node is denied a link.
+    pub async fn dial_web_socket(
+        &self,
+        node: NodeId,
+        address: &Address,
+    ) -> Result<(CarriedLink, Carrying), CarriedError> {
+        let stream = TcpStream::connect(address.as_str()).await.map_err(CarriedError::no_stream)?;
+        // Messages are gathered by the layers above: what is sent is to leave at once.
+        stream.set_nodelay(true).map_err(CarriedError::no_stream)?;
+        let url = format!("ws://{address}{WEB_TRANSPORT_PATH}");
+        let at = Some(address.clone());
+        let (link, carrying) = carried::dial_web_socket(stream, &url, &self.identity, node, at).await?;
+        match self.admits_any(&AnyLink::Carried(link.clone())) {
+            Ok(_) => Ok((link, carrying)),
+            Err(denial) => Err(CarriedError::Denied(denial)),
         }
     }
 

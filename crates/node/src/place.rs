@@ -3,14 +3,17 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use swarm_core::base::NodeId;
 use swarm_core::manifest::Address;
 use swarm_core::trust::{Denial, Role};
 use swarm_core::wire::CloseCode;
-use swarm_link::{Admission, AnyLink, DialError, Endpoint, LinkOptions, Network, Protocol, QuicLink};
+use swarm_link::{
+    Admission, AnyLink, CarriedLink, DialError, Endpoint, LinkOptions, Network, Protocol, QuicLink,
+};
 
 #[derive(Clone)]
 pub(super) struct Place {
@@ -24,6 +27,31 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// A link by WebSocket, at the first address that gives one: a node that serves pages takes them on the TCP port with the number of
+    /// its UDP port.
+    /// It begins when QUIC has failed, or has had its head start.
+    async fn dial_web_socket(
+        &self,
+        node: NodeId,
+        addresses: &[Address],
+        quic_failed: &Notify,
+    ) -> Option<CarriedLink> {
+        let _ = timeout(QUIC_HEAD_START, quic_failed.notified()).await;
+        for address in addresses {
+            let dialing = self.endpoint.dial_web_socket(node, address);
+            match timeout(WEB_SOCKET_TIMEOUT, dialing).await {
+                Ok(Ok((link, carrying))) => {
+                    self.tasks.spawn(carrying);
+                    tracing::debug!(node = %node.short(), %address, "linked by WebSocket, because QUIC does not get through");
+                    return Some(link);
+                }
+                Ok(Err(error)) => tracing::debug!(node = %node.short(), %address, %error, "no WebSocket"),
+                Err(_) => tracing::debug!(node = %node.short(), %address, "no WebSocket in time"),
+            }
+        }
+        None
+    }
+
     /// Returns a link if it is for peers' traffic. A full queue is no reason to keep peers waiting.
     fn sort(&self, link: QuicLink) -> Option<QuicLink> {
         match link.protocol() {
@@ -58,8 +86,29 @@ impl Network for Place {
         node: NodeId,
         addresses: &[Address],
     ) -> Result<AnyLink, DialError> {
-        let dialed = self.endpoint.dial_within(limit, node, Protocol::Peer, addresses).await;
-        dialed.map(AnyLink::Quic)
+        let quic_failed = Notify::new();
+        let by_quic = self.endpoint.dial_within(limit, node, Protocol::Peer, addresses);
+        let by_web_socket = timeout(limit, self.dial_web_socket(node, addresses, &quic_failed));
+        tokio::pin!(by_quic, by_web_socket);
+        let (mut failure, mut is_web_socket_over) = (None, false);
+        loop {
+            tokio::select! {
+                link = &mut by_quic, if failure.is_none() => match link {
+                    Ok(link) => return Ok(link.into()),
+                    // UDP may be blocked on the way: what TCP comes to decides.
+                    Err(error @ DialError::Unreachable { .. }) if !is_web_socket_over => {
+                        failure = Some(error);
+                        quic_failed.notify_one();
+                    }
+                    Err(error) => return Err(error),
+                },
+                link = &mut by_web_socket, if !is_web_socket_over => match (link.ok().flatten(), failure.take()) {
+                    (Some(link), _) => return Ok(link.into()),
+                    (None, Some(error)) => return Err(error),
+                    (None, None) => is_web_socket_over = true,
+                },
+            }
+        }
     }
 
     async fn accept(&self) -> Option<AnyLink> {
@@ -91,3 +140,8 @@ impl Network for Place {
         self.endpoint.close(code, reason).await;
     }
 }
+
+/// QUIC is tried alone for so long: on a path of 500 ms its handshake takes one second.
+const QUIC_HEAD_START: Duration = Duration::from_millis(1500);
+/// Longest try of one address by WebSocket.
+const WEB_SOCKET_TIMEOUT: Duration = Duration::from_secs(4);

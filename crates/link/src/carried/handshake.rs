@@ -21,6 +21,7 @@ use swarm_carrier::{
 };
 use swarm_core::base::NodeId;
 use swarm_core::manifest::Address;
+use swarm_core::trust::Denial;
 
 /// Why a channel has become no link.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,9 +41,19 @@ pub enum CarriedError {
     /// The other side proved no key.
     #[error("the peer {0}")]
     Proof(#[from] ProofError),
+    /// The admission rules of this node deny the peer a link.
+    #[error("it may not link to this node: {0}")]
+    Denied(Denial),
     /// The system has no random numbers.
     #[error("the system has no random numbers")]
     Randomness,
+}
+
+impl CarriedError {
+    /// There is no stream to carry a channel.
+    pub(crate) fn no_stream(error: std::io::Error) -> Self {
+        Self::Channel(ChannelFault(error.to_string()))
+    }
 }
 
 /// A link to whoever asked for a WebSocket on this stream, whose HTTP upgrade is done. What is returned beside the link moves its bytes:

@@ -8,7 +8,7 @@ use std::process::Command;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::lab::{BRIDGE, HOST_INTERFACE};
-use super::shell::run;
+use super::shell::{load_rules, run};
 
 /// A host of a [`Lab`](super::Lab).
 #[derive(Clone, Debug)]
@@ -49,6 +49,15 @@ impl Host {
     /// Ends a cut.
     pub fn mend(&self) {
         self.set_port(&format!("master {BRIDGE}"));
+    }
+
+    /// Drops all UDP to and from it, as some networks do; TCP passes.
+    pub fn drop_udp(&self) {
+        let rules = "table inet no_udp {
+            chain inwards { type filter hook input priority 0; policy accept; meta l4proto udp drop; }
+            chain outwards { type filter hook output priority 0; policy accept; meta l4proto udp drop; }
+        }";
+        load_rules(&self.netns, rules);
     }
 
     /// Takes its interface down: the host notices that it has no network, and cannot send.

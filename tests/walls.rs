@@ -60,7 +60,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "sync",
         ],
     ),
-    ("api", &["core", "daemon", "daemon-files", "files", "pair", "sync"]),
+    ("api", &["core", "daemon", "daemon-files", "files", "pair", "sync", "web-server"]),
     ("testkit", &["core", "engine", "link", "discovery", "files", "node"]),
     ("daemon-files", &["core", "sync"]),
     ("bodies", &["core", "engine", "sync", "library", "sim", "link", "discovery", "files", "host"]),

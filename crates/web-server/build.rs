@@ -19,7 +19,7 @@ fn main() {
     {
         let folder = root.join(folder);
         // A folder that is not there yet is looked for at the next build.
-        println!("cargo::rerun-if-changed={}", folder.display());
+        println!("cargo::rerun-if-changed={}", folder.to_str().expect("UTF-8"));
         collect(&folder, at, &mut files);
     }
     files.sort();
@@ -28,6 +28,7 @@ fn main() {
         let kind = kind_of(name).expect("it was looked at");
         let compressed = out.join(format!("{number}.gz"));
         fs::write(&compressed, gzip(&fs::read(path).expect("it is there"))).expect("the folder is there");
+        let compressed = compressed.to_str().expect("UTF-8");
         writeln!(text, "    ({name:?}, {kind:?}, include_bytes!({compressed:?})),").expect("memory");
     }
     text.push_str("];\n");

@@ -283,6 +283,9 @@ impl Screen {
             );
         }
         output::note("others fetch it with: swarm fetch TICKET");
+        if let Some(address) = addresses.first().filter(|_| self.args.web.web) {
+            output::note(format_args!("or in a browser: https://{address}/get#TICKET"));
+        }
         output::report(ticket);
     }
 

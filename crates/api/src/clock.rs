@@ -8,10 +8,15 @@ pub(crate) fn moment() -> Instant {
     Instant::now()
 }
 
-/// Time since 1970.
+/// The time of day.
 #[expect(clippy::disallowed_methods, reason = "the one place of this crate that reads the time of day")]
+pub(crate) fn time() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Time since 1970.
 pub(crate) fn since_epoch() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
+    time().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
 }
 
 /// Milliseconds since 1970.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use swarm_core::base::{Category, Shown};
 use swarm_daemon_files::OpenError;
+use swarm_web_server::WebCertificateError;
 
 /// The failure of a start.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,9 @@ pub enum ApiError {
         /// Why not.
         why: String,
     },
+    /// No certificate for pages that become peers can be made.
+    #[error(transparent)]
+    Pages(#[from] WebCertificateError),
     /// The system gives no random bytes.
     #[error("the system gives no random bytes")]
     NoChance,
@@ -52,7 +56,7 @@ impl ApiError {
     pub fn category(&self) -> Category {
         match self {
             Self::Listen { source, .. } | Self::File { source, .. } => Category::of_io(source.kind()),
-            Self::NoChance => Category::Other,
+            Self::NoChance | Self::Pages(_) => Category::Other,
             Self::Certificate { .. } | Self::Files(_) => Category::Usage,
         }
     }

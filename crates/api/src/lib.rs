@@ -36,6 +36,7 @@ use std::sync::Arc;
 
 use swarm_daemon::Daemon;
 use swarm_daemon_files::DaemonFolder;
+use swarm_web_server::{Origins, WebServer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -94,7 +95,10 @@ impl Api {
             tasks: tasks.clone(),
             ending: ending.clone(),
         }));
+        let ends = (ending.clone(), tasks.clone());
+        let peers = WebServer::new(daemon.endpoint(), Origins::default(), clock::time, ends)?;
         let server = Server {
+            peers,
             router: routes::router(Arc::clone(&app)),
             app: Arc::clone(&app),
             tls: certificate.acceptor,

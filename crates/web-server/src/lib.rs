@@ -2,14 +2,15 @@
 //! which certificates its WebTransport has, `/swarm` becomes a link by WebSocket, `/get` is the page that fetches what a ticket names.
 //!
 //! Invariant: nothing here gives a byte of a content away: links do, to peers that prove a key and name a content. Pages of other sites
-//! get no link ([`Origins`]). Absent here: the proof of keys (link), TLS (the daemon's server has it), what a page does.
+//! get no link ([`Origins`]). Absent here: the proof of keys (link), what a page does.
 
 pub mod limits;
 
 mod files;
+mod secure;
 mod server;
 mod serving;
 
 pub use server::WebServer;
 pub use serving::{ServeError, Serving};
-pub use swarm_link::Origins;
+pub use swarm_link::{Origins, WebCertificateError};

@@ -12,14 +12,18 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::files;
 use crate::limits::{CLIENTS_MAX, HEAD_LEN_MAX, HEAD_TIMEOUT, WEB_SOCKETS_MAX};
+use crate::secure::{self, TLS_HANDSHAKE};
 use swarm_link::{Endpoint, Origins, WEB_TRANSPORT_PATH, WebCertificateError, WebTransportOptions};
 
 /// What a node shows over HTTP. Clones are the same.
@@ -53,17 +57,20 @@ impl WebServer {
         Ok(Self { shared: Arc::new(Shared { endpoint, origins, sockets, ending, tasks }) })
     }
 
-    /// Answers clients until the node ends.
+    /// Answers clients until the node ends, over HTTP and HTTPS on one port: the first byte of a client tells which.
     pub async fn serve(self, listener: TcpListener) {
+        let names =
+            self.shared.endpoint.local_addresses().into_iter().map(|address| address.ip().to_string());
+        let tls = secure::acceptor(names.chain(["localhost".to_owned()]).collect());
         let slots = Arc::new(Semaphore::new(CLIENTS_MAX));
         let ending = self.shared.ending.clone();
         while let Some(Ok(slot)) = ending.run_until_cancelled(Arc::clone(&slots).acquire_owned()).await {
             match ending.run_until_cancelled(listener.accept()).await {
                 None => break,
                 Some(Ok((stream, _))) => {
-                    let (server, ending) = (self.clone(), ending.clone());
+                    let (server, tls, ending) = (self.clone(), tls.clone(), ending.clone());
                     self.shared.tasks.spawn(async move {
-                        let _ = ending.run_until_cancelled(server.client(stream)).await;
+                        let _ = ending.run_until_cancelled(server.client(stream, tls)).await;
                         drop(slot);
                     });
                 }
@@ -73,6 +80,12 @@ impl WebServer {
                 }
             }
         }
+    }
+
+    /// Whether a request may be answered here that came in the clear, or not: what leads to links may, files of the page may not, except on
+    /// the machine itself.
+    pub fn is_for_peers<B>(&self, request: &Request<B>, is_open: bool) -> bool {
+        is_open || matches!(request.uri().path(), "/node" | WEB_TRANSPORT_PATH)
     }
 
     /// The answer to a request for what this server has; `None` for any other path.
@@ -92,9 +105,23 @@ impl WebServer {
         })
     }
 
-    async fn client(&self, stream: TcpStream) {
+    async fn client(&self, stream: TcpStream, tls: Option<TlsAcceptor>) {
         // Messages are gathered by the layers above: what is sent is to leave at once.
         let _ = stream.set_nodelay(true);
+        let mut first = [0];
+        match (timeout(HEAD_TIMEOUT, stream.peek(&mut first)).await, tls) {
+            (Ok(Ok(1)), Some(tls)) if first[0] == TLS_HANDSHAKE => {
+                if let Ok(Ok(stream)) = timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
+                    self.requests(stream).await;
+                }
+            }
+            (Ok(Ok(1)), _) => self.requests(stream).await,
+            // It said nothing, or is gone.
+            _ => {}
+        }
+    }
+
+    async fn requests(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let service = service_fn(async |mut request| {
             let answer = self.answer(&mut request);
             Ok::<_, Infallible>(answer.unwrap_or_else(|| text(StatusCode::NOT_FOUND, NOT_FOUND)))
@@ -169,7 +196,7 @@ impl WebServer {
                     Err(error) => tracing::debug!(%error, "no upgrade to a WebSocket"),
                 }
             };
-            let _ = ending.run_until_cancelled(link).await;
+            let _ = ending.run_until_cancelled(Box::pin(link)).await;
             drop(slot);
         });
         let mut response = Response::new(Full::default());

@@ -368,18 +368,15 @@ impl Driver {
                 Notice::PeerBanned { node, reason: violation.to_string() }
             }
             Event::Completed { content } => Notice::Completed { content },
-            // The store's own words were told when it failed.
-            Event::Failed { failure: FetchFailure::Store, .. } => return,
-            Event::Failed { content, failure } => {
-                Notice::Failed { content, category: failure.category(), reason: words(&failure) }
-            }
             Event::Left { content } => {
                 self.contents.remove(&content);
                 self.effects.push_back(Effect::Forget { content });
                 Notice::Left { content }
             }
             Event::Stopped => Notice::Stopped,
-            Event::PeerDeclined { .. }
+            // Of a store that failed, its own words were told before.
+            Event::Failed { failure: FetchFailure::Store, .. }
+            | Event::PeerDeclined { .. }
             | Event::Offered { .. }
             | Event::PeerFound { .. }
             | Event::BlamedByPeer { .. }
@@ -390,6 +387,9 @@ impl Driver {
             | Event::ChunkLost { .. }
             | Event::ReadTrouble { .. }
             | Event::ReadAgain { .. } => return,
+            Event::Failed { content, failure } => {
+                Notice::Failed { content, category: failure.category(), reason: words(&failure) }
+            }
         };
         self.effects.push_back(Effect::Notice(notice));
     }

@@ -24,7 +24,7 @@ pub(crate) enum Stage {
     /// The channel is being opened.
     Opening,
     /// This side has said the first message of a Noise handshake.
-    NoiseDialed(NoiseDialer),
+    NoiseDialed(Box<NoiseDialer>),
     /// The other side is to say it.
     NoiseAwaited,
     /// This side has named itself.
@@ -94,7 +94,7 @@ impl Link {
             }
             (true, _, _) => {
                 let (noise, first) = NoiseDialer::start(&own.seed);
-                (Stage::NoiseDialed(noise), Some(first))
+                (Stage::NoiseDialed(Box::new(noise)), Some(first))
             }
             (false, _, Some(binding)) => {
                 (Stage::NameAwaited(Acceptor::new(binding, own.node, own.seed)), None)

@@ -17,18 +17,17 @@ import { Work } from "./work.js";
 /**
  * @typedef {object} Content
  * @property {Phase} phase
- * @property {Phase} resumesAs what it was before it was paused
  * @property {{ticket: string, sources: string[], patienceMs: number} | null} fetch
  * @property {{manifest: Uint8Array, sources: SeedSource[]} | null} seed
  * @property {string} name
  * @property {FileInfo[]} files
- * @property {SwarmError | null} error
+ * @property {SwarmError | null} storeError after which its storage does nothing more
  * @property {Work} work what its storage is to do, in order
- * @property {boolean} isStored storage is open
+ * @property {"closed" | "broken" | "open"} storage `broken`: opening it failed
  * @property {ContentStatus | null} last
  * @property {{at: number, verifiedLen: number, bytesPerSec: number}} rate
  */
-/** @typedef {{node: string, abort: AbortController | null, tunnel: Tunnel | null}} Opening */
+/** @typedef {{abort: AbortController | null, tunnel: Tunnel | null}} Opening */
 
 /** A patient fetch survives a restart of its only source. */
 const PATIENCE_MS = 60_000;
@@ -58,6 +57,8 @@ export class SwarmNode {
   #channels = new Map();
   /** @type {Map<string, Content>} */
   #contents = new Map();
+  /** Outlives a content: it may come back while its storage is being closed. @type {Map<string, Work>} */
+  #works = new Map();
 
   /** Facts that the WebAssembly node is still to hear. @type {((node: WasmNode) => void)[]} */
   #facts = [];
@@ -67,6 +68,8 @@ export class SwarmNode {
   /** Leaving is a means to another end: nobody is told. */
   #isQuiet = false;
   #isStopped = false;
+  /** @type {Promise<void> | null} */
+  #closing = null;
   /** @type {(() => void) | null} */
   #onStopped = null;
 
@@ -76,8 +79,11 @@ export class SwarmNode {
   #tickedAt = performance.now();
   #tickedWall = Date.now();
   #wakeAt = 0;
+  /** Facts came since the last tick, which may have changed when the node wants to be woken. */
+  #isStale = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
+  #timerAt = 0;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #progressTimer;
   #lastProgress = "";
@@ -151,7 +157,8 @@ export class SwarmNode {
     const shown = contents.map(({ wantedLen, ...content }) => {
       const state = this.#contents.get(content.content);
       const bytesPerSec = state ? rate(state, now, content.verifiedLen) : 0;
-      const status = { ...content, name: content.name || (state?.name ?? ""), totalLen: totalLen(state, wantedLen), bytesPerSec, files: state?.files ?? [] };
+      const phase = state?.phase === "seeding" ? state.phase : content.phase;
+      const status = { ...content, phase, name: content.name || (state?.name ?? ""), totalLen: totalLen(state, wantedLen), bytesPerSec, files: state?.files ?? [] };
       if (state) state.last = status;
       return status;
     });
@@ -167,9 +174,9 @@ export class SwarmNode {
   async pause(content) {
     const state = this.#known(content);
     if (state.phase === "paused") return;
-    this.#refreshLast();
-    state.resumesAs = state.phase === "seeding" || state.phase === "complete" ? state.phase : "fetching";
-    this.#leaveQuietly(content, state);
+    // What it had come to is shown while it is paused.
+    this.status();
+    this.#leaveQuietly(content);
     state.phase = "paused";
     await state.work.idle();
   }
@@ -183,16 +190,15 @@ export class SwarmNode {
 
   /** Takes no part in a content any more. Unless `keep` says so, what the storage alone has of it is removed. @param {string} content @param {{keep?: boolean}} [options] */
   async leave(content, { keep = false } = {}) {
+    this.#running();
     const state = this.#contents.get(content);
     if (state) {
-      if (state.phase !== "paused") this.#leaveQuietly(content, state);
-      await state.work.idle();
-      // A fetch that was begun meanwhile keeps its storage.
-      if (this.#contents.get(content) !== state || !["paused", "failed", "fetching", "seeding", "complete"].includes(state.phase)) return;
+      if (state.phase !== "paused") this.#leaveQuietly(content);
       this.#contents.delete(content);
       this.#say({ kind: "left", content });
     }
-    if (!keep && !state?.seed) await this.#storage.forget(content);
+    const forget = () => (keep || state?.seed ? undefined : this.#storage.forget(content));
+    await new Promise((resolve, reject) => this.#workOf(content).add(async () => resolve(await forget()), reject));
   }
 
   /** What the storage has, also of earlier runs. @returns {Promise<StoredContent[]>} */
@@ -208,23 +214,30 @@ export class SwarmNode {
   /** Takes a channel that a peer opened. @param {Channel} channel */
   accept(channel) {
     if (this.#isStopped) return channel.close("the node has stopped");
-    const tunnel = { current: /** @type {Tunnel | null} */ (null) };
     this.#tell((node) => {
       const number = node.onAccepted(channel.certificateHash ?? new Uint8Array());
-      tunnel.current = this.#tunnel(number, channel);
-      this.#channels.set(number, { node: "", abort: null, tunnel: tunnel.current });
+      this.#channels.set(number, { abort: null, tunnel: this.#tunnel(number, channel) });
     });
   }
 
-  /** Makes durable what is verified, tells peers, closes everything. */
-  async close() {
-    if (this.#isStopped) return;
-    const stopped = new Promise((resolve) => (this.#onStopped = () => resolve(undefined)));
-    this.#tell((node) => node.stop());
-    const timeout = new Promise((resolve) => setTimeout(resolve, STOP_TIMEOUT_MS).unref?.());
-    await Promise.race([stopped, timeout]);
+  /** Makes durable what is verified, tells peers, closes everything. @returns {Promise<void>} */
+  close() {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close() {
+    if (!this.#isStopped) {
+      await new Promise((resolve) => {
+        this.#onStopped = () => resolve(undefined);
+        // Storage that does not answer must not keep a program alive.
+        setTimeout(resolve, STOP_TIMEOUT_MS);
+        this.#tell((node) => node.stop());
+      });
+    }
     this.#halt("the node was closed");
-    await Promise.all([...this.#contents].map(([content, { work }]) => work.idle().then(() => this.#storage.close(content))));
+    for (const [content, state] of this.#contents) this.#release(content, state);
+    await Promise.all([...this.#works.values()].map((work) => work.idle()));
     await this.#storage.end?.();
     this.#node.free();
   }
@@ -252,12 +265,15 @@ export class SwarmNode {
       write: (content, file, offset, bytes) => this.#write(content, file, offset, bytes),
       /** @param {number} id @param {string} content @param {number} file @param {number} offset @param {number} len */
       read: (id, content, file, offset, len) => this.#read(id, content, file, offset, len),
-      /** @param {string} content @param {Uint8Array} record */
-      flush: (content, record) => this.#flush(content, record.slice()),
+      /** @param {string} content @param {Uint8Array} view */
+      flush: (content, view) => {
+        const record = view.slice();
+        this.#store(content, () => this.#storage.flush(content, record), (node) => node.onFlushed(content));
+      },
       /** @param {string} content */
       finish: (content) => this.#store(content, () => this.#storage.finish(content), (node) => node.onFinished(content)),
       /** @param {string} content */
-      forget: (content) => this.#release(content),
+      forget: (content) => this.#release(content, this.#contents.get(content)),
       /** @param {string} kind @param {string} about @param {string} category @param {string} words */
       event: (kind, about, category, words) => this.#onEvent(kind, about, category, words),
     };
@@ -266,7 +282,7 @@ export class SwarmNode {
   /** @param {number} number @param {string} node @param {string[]} addresses */
   #dial(number, node, addresses) {
     const abort = new AbortController();
-    const opening = { node, abort, tunnel: /** @type {Tunnel | null} */ (null) };
+    const opening = { abort, tunnel: /** @type {Tunnel | null} */ (null) };
     this.#channels.set(number, opening);
     this.#dialing.dial(node, addresses, abort.signal).then(
       (channel) => {
@@ -304,8 +320,9 @@ export class SwarmNode {
     Object.assign(state, { name, files });
     state.work.add(
       async () => {
+        state.storage = "broken";
         const { record } = await this.#storage.open(content, name, files);
-        state.isStored = true;
+        state.storage = "open";
         this.#tell((node) => node.onStored(content, record));
       },
       (error) => this.#onStoreFailed(content, state, error),
@@ -315,7 +332,7 @@ export class SwarmNode {
   /** @param {string} content @param {number} file @param {number} offset @param {Uint8Array} view */
   #write(content, file, offset, view) {
     const state = this.#contents.get(content);
-    if (!state || state.error) return;
+    if (!state || state.storeError) return;
     // Storage that is idle takes the view itself: OPFS writes before this returns. What waits is copied.
     const bytes = state.work.isIdle ? view : view.slice();
     const { length } = bytes;
@@ -325,7 +342,7 @@ export class SwarmNode {
       if (this.#isPaused && this.#writesWaitingLen < WRITES_WAITING_LOW) this.#pauseReceiving(false);
     };
     state.work.add(
-      () => (state.error || !state.isStored ? undefined : this.#storage.write(content, file, offset, bytes)),
+      () => (state.storeError || state.storage !== "open" ? undefined : this.#storage.write(content, file, offset, bytes)),
       (error) => this.#onStoreFailed(content, state, error),
       settle,
     );
@@ -341,25 +358,19 @@ export class SwarmNode {
     const read = async () => {
       const source = state.seed?.sources[file];
       if (source) return answer(await source.read(offset, len));
-      answer(state.isStored ? await this.#storage.read(content, file, offset, len) : null);
+      answer(state.storage === "open" ? await this.#storage.read(content, file, offset, len) : null);
     };
     state.work.add(read, () => answer(null));
-  }
-
-  /** @param {string} content @param {Uint8Array} record */
-  #flush(content, record) {
-    const state = this.#contents.get(content);
-    if (state?.seed && !state.isStored) return this.#tell((node) => node.onFlushed(content));
-    this.#store(content, () => this.#storage.flush(content, record), (node) => node.onFlushed(content));
   }
 
   /** Has storage do something, and tells when it is done; nothing more is done after a failure. @param {string} content @param {() => Promise<void>} act @param {(node: WasmNode) => void} done */
   #store(content, act, done) {
     const state = this.#contents.get(content);
-    if (!state) return this.#tell(done);
+    // What is seeded from files of others has no storage here.
+    if (!state || (state.seed && state.storage === "closed")) return this.#tell(done);
     state.work.add(
       async () => {
-        if (state.error || !state.isStored) return;
+        if (state.storeError || state.storage !== "open") return;
         await act();
         this.#tell(done);
       },
@@ -369,18 +380,17 @@ export class SwarmNode {
 
   /** @param {string} content @param {Content} state @param {unknown} thrown */
   #onStoreFailed(content, state, thrown) {
-    if (state.error) return;
+    if (state.storeError) return;
     const error = SwarmError.from(thrown, "disk");
-    state.error = error;
+    state.storeError = error;
     this.#tell((node) => node.onStoreFailed(content, error.message));
   }
 
-  /** Closes the storage of a content after what it still has to do. @param {string} content */
-  #release(content) {
-    const state = this.#contents.get(content);
+  /** Closes the storage of a content after what it still has to do. @param {string} content @param {Content | undefined} state */
+  #release(content, state) {
     state?.work.add(async () => {
-      if (!state.isStored) return;
-      state.isStored = false;
+      if (state.storage === "closed") return;
+      state.storage = "closed";
       await this.#storage.close(content);
     });
   }
@@ -398,8 +408,8 @@ export class SwarmNode {
         if (state && state.phase !== "seeding") state.phase = "complete";
         return this.#say({ kind, content: about, name: state?.name ?? "", files: state?.files ?? [] });
       case "failed": {
-        const error = state?.error ?? new SwarmError(isCategory(category) ? category : "other", words);
-        if (state) Object.assign(state, { phase: "failed", error });
+        const error = state?.storeError ?? new SwarmError(isCategory(category) ? category : "other", words);
+        if (state) state.phase = "failed";
         return this.#say({ kind, content: about, category: error.category, code: error.code, message: error.message });
       }
       case "left":
@@ -415,30 +425,40 @@ export class SwarmNode {
 
   /** @param {string} content @returns {Content} */
   #add(content) {
-    const rate = { at: performance.now(), verifiedLen: 0, bytesPerSec: 0 };
-    const state = { phase: /** @type {Phase} */ ("paused"), resumesAs: /** @type {Phase} */ ("fetching"), fetch: null, seed: null, name: "", files: [], error: null, work: new Work(), isStored: false, last: null, rate };
+    /** @type {Content} */
+    const state = {
+      phase: "paused", fetch: null, seed: null, name: "", files: [], storeError: null, work: this.#workOf(content), storage: "closed", last: null,
+      rate: { at: performance.now(), verifiedLen: 0, bytesPerSec: 0 },
+    };
     this.#contents.set(content, state);
     return state;
   }
 
+  /** @param {string} content */
+  #workOf(content) {
+    let work = this.#works.get(content);
+    if (!work) this.#works.set(content, (work = new Work()));
+    return work;
+  }
+
   /** @param {string} content @param {Content} state @param {"fetching" | "seeding"} phase */
   #restart(content, state, phase) {
-    if (state.phase !== "paused") this.#leaveQuietly(content, state);
+    if (state.phase !== "paused") this.#leaveQuietly(content);
+    state.phase = phase;
     const { fetch, seed } = state;
-    // Errors of storage concern what was; what is to come begins after it was closed.
+    // After the storage was closed for what was before, whose errors end with it.
     state.work.add(() => {
-      state.error = null;
-      state.phase = phase;
+      state.storeError = null;
+      if (this.#contents.get(content) !== state || state.phase !== phase) return;
       this.#tell((node) => {
         if (phase === "seeding" && seed) node.seed(seed.manifest);
         else if (fetch) node.fetch(fetch.ticket, fetch.sources.join(" "), fetch.patienceMs);
       });
     });
-    state.phase = phase;
   }
 
-  /** @param {string} content @param {Content} state */
-  #leaveQuietly(content, state) {
+  /** Ends a content's part in the engine without telling anybody: it is to be paused, begun anew, or told in other words. @param {string} content */
+  #leaveQuietly(content) {
     this.#call((node) => {
       this.#isQuiet = true;
       try {
@@ -447,8 +467,6 @@ export class SwarmNode {
         this.#isQuiet = false;
       }
     });
-    // A content whose manifest never came has no storage that the node would release.
-    if (state.isStored) this.#release(content);
   }
 
   /** @param {string} content @returns {Content} */
@@ -515,7 +533,7 @@ export class SwarmNode {
   /** Calls the WebAssembly node for an answer; never from within another call. @template T @param {(node: WasmNode) => T} act @returns {T} */
   #call(act) {
     /** @type {{value: T} | {error: unknown}} */
-    let result = { error: new SwarmError("other", "the node is busy") };
+    let result = { error: new SwarmError("other", "the node does not run") };
     this.#tell((node) => {
       try {
         result = { value: act(node) };
@@ -531,17 +549,18 @@ export class SwarmNode {
   #work() {
     this.#isBusy = true;
     try {
-      if (performance.now() - this.#tickedAt >= TICK_MIN_MS) this.#tick();
+      const isDue = performance.now() - this.#tickedAt >= TICK_MIN_MS;
+      if (isDue) this.#tick();
+      this.#isStale = this.#facts.length > 0 || (this.#isStale && !isDue);
       // More may be told meanwhile.
       for (let at = 0; at < this.#facts.length; at++) this.#facts[at](this.#node);
-      this.#facts.length = 0;
     } catch (error) {
-      this.#facts.length = 0;
       this.#crash(error);
     } finally {
+      this.#facts.length = 0;
       this.#isBusy = false;
     }
-    this.#schedule(TICK_MIN_MS);
+    this.#schedule();
     this.#drain();
   }
 
@@ -562,28 +581,19 @@ export class SwarmNode {
     this.#wakeAt = wakeAt + this.#startedAt + this.#sleptMs;
   }
 
-  /** Sets the timer of the next tick: after facts in so many ms, because they may have changed when the node wants to be woken. @param {number} inMs */
-  #schedule(inMs) {
-    if (this.#isStopped || (this.#timer !== undefined && inMs === TICK_MIN_MS && this.#isSoon)) return;
+  /** Sets the timer of the next tick, unless one comes soon enough. */
+  #schedule() {
+    if (this.#isStopped) return;
+    const soonest = this.#tickedAt + TICK_MIN_MS;
+    const at = this.#isStale ? soonest : Math.max(soonest, Math.min(this.#tickedAt + TICK_MAX_MS, this.#wakeAt));
+    if (this.#timer !== undefined && this.#timerAt <= at) return;
     clearTimeout(this.#timer);
-    this.#isSoon = inMs === TICK_MIN_MS;
+    this.#timerAt = at;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#isBusy = true;
-      try {
-        this.#tick();
-        for (let at = 0; at < this.#facts.length; at++) this.#facts[at](this.#node);
-        this.#facts.length = 0;
-      } catch (error) {
-        this.#crash(error);
-      } finally {
-        this.#isBusy = false;
-      }
-      this.#schedule(Math.max(0, Math.min(TICK_MAX_MS, this.#wakeAt - performance.now())));
-      this.#drain();
-    }, inMs);
+      this.#work();
+    }, Math.max(0, at - performance.now()));
   }
-  #isSoon = false;
 
   /** @param {SwarmEvent} event */
   #say(event) {
@@ -598,15 +608,11 @@ export class SwarmNode {
 
   #progress() {
     if (this.#contents.size === 0 || this.#isStopped) return;
-    const status = this.#call(() => this.status());
+    const status = this.status();
     const text = JSON.stringify(status);
     if (text === this.#lastProgress) return;
     this.#lastProgress = text;
     this.#say({ kind: "progress", ...status });
-  }
-
-  #refreshLast() {
-    this.#call(() => this.status());
   }
 
   /** @param {boolean} isPaused */

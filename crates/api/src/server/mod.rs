@@ -20,6 +20,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use swarm_web_server::WebServer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -69,6 +70,8 @@ pub(crate) fn bind(listen: Option<IpAddr>, port: u16, is_wanted: bool) -> Result
 /// Serves clients.
 #[derive(Clone)]
 pub(crate) struct Server {
+    /// Answers pages and programs that are to become peers.
+    pub(crate) peers: WebServer,
     pub(crate) router: Router,
     pub(crate) app: Arc<App>,
     pub(crate) tls: TlsAcceptor,
@@ -137,18 +140,24 @@ impl Server {
     ) {
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let is_open = is_tls.0 || from.ip().is_loopback() || self.app.known().allows_plain;
-        let router = self.router.clone();
+        let (router, peers) = (self.router.clone(), self.peers.clone());
         // Readers of heads have their own clock only once it is known which version of HTTP a client speaks.
         let asked = CancellationToken::new();
         let first = asked.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             first.cancel();
             let router = router.clone();
+            // A link is encrypted and proven by itself; the page of peers needs a browser that trusts the way it came.
+            let of_peers =
+                peers.is_for_peers(&request, is_open).then(|| peers.answer(&mut request)).flatten();
             request.extensions_mut().insert(ConnectInfo(from));
             request.extensions_mut().insert(is_tls);
             request.extensions_mut().insert(connection.clone());
             let bodies = bodies.clone();
             async move {
+                if let Some(answer) = of_peers {
+                    return Ok(answer.map(Body::new));
+                }
                 // Of HTTP/2, a body that nobody reads ends with its stream.
                 let is_one = request.version() < Version::HTTP_2;
                 let request = request.map(|body| if is_one { bodies.watch(body) } else { Body::new(body) });

@@ -59,6 +59,11 @@ impl Daemon {
         self.asker.clone()
     }
 
+    /// Where its node is on the network: pages link to it by that, too.
+    pub fn endpoint(&self) -> Endpoint {
+        self.endpoint.clone()
+    }
+
     /// Compares passwords of users, of whichever way they come.
     pub fn passwords(&self) -> Passwords {
         self.passwords.clone()

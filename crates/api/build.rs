@@ -22,27 +22,27 @@ fn main() {
 }
 
 /// Cargo looks below a folder that it is to watch: the one of tests, with what npm puts there, must not make it build anew. A new file beside
-/// `index.html` counts once that names it.
+/// `index.html` counts once that names it. The page for peers, `get`, is another crate's.
 fn watch(root: &Path) {
     println!("cargo::rerun-if-changed=build.rs");
     for entry in fs::read_dir(root).into_iter().flatten().filter_map(Result::ok) {
-        if !is_of_tests(&entry) {
+        if !is_of_others(&entry) {
             println!("cargo::rerun-if-changed={}", entry.path().to_str().expect("UTF-8"));
         }
     }
 }
 
-fn is_of_tests(entry: &fs::DirEntry) -> bool {
-    entry.file_name() == "tests" || entry.file_name() == "node_modules"
+fn is_of_others(entry: &fs::DirEntry) -> bool {
+    ["get", "node_modules", "tests"].iter().any(|name| entry.file_name() == *name)
 }
 
-/// All files but those of tests.
+/// All files but those of tests and of the page for peers.
 fn collect(root: &Path, folder: &Path, files: &mut Vec<(String, PathBuf)>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.filter_map(Result::ok) {
         let path = entry.path();
         if path.is_dir() {
-            if !is_of_tests(&entry) {
+            if !is_of_others(&entry) {
                 collect(root, &path, files);
             }
         } else if let Some(name) =

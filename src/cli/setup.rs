@@ -203,8 +203,7 @@ pub(super) fn pages(endpoint: &Endpoint, args: &WebArgs) -> Result<Option<Servin
     if !args.web {
         return Ok(None);
     }
-    let is_any = args.web_origin.iter().any(|origin| origin == "any");
-    let origins = if is_any { Origins::Any } else { Origins::OwnAnd(args.web_origin.clone()) };
+    let origins = Origins::of_listed(args.web_origin.clone());
     let serving = Serving::start(endpoint, origins, wall_clock)?;
     tracing::info!(address = %serving.address(), "serving pages");
     Ok(Some(serving))

@@ -1,5 +1,5 @@
-//! The page that receives what a ticket names: `/get#TICKET`. The ticket is behind the `#`, so that no server sees it, and nothing is taken by a
-//! preview of the link.
+//! The page that receives what a ticket names: `/get#TICKET`, with more nodes that have it as `&source=NODEID@HOST:PORT` each. All that is behind
+//! the `#`, so that no server sees it, and nothing is taken by a preview of the link.
 
 import { Swarm } from "/swarm/src/index.js";
 
@@ -13,6 +13,8 @@ let content = null;
 let isPaused = false;
 /** By which transport a node is reached. @type {Map<string, string>} */
 const ways = new Map();
+/** The names of transports for people. @type {Record<string, string>} */
+const WAYS = { webtransport: "WebTransport", websocket: "WebSocket" };
 /** The last attempt that failed, by node. @type {Map<string, string>} */
 const failures = new Map();
 
@@ -27,14 +29,14 @@ addEventListener("hashchange", () => location.reload());
 void receive();
 
 async function receive() {
-  const ticket = decodeURIComponent(location.hash.slice(1));
+  const [ticket, ...sources] = decodeURIComponent(location.hash.slice(1)).split("&source=");
   $("ask").hidden = ticket !== "";
   $("again").hidden = true;
   if (!ticket) return tell("A ticket names what is to be received, and who has it.");
   tell("Starting…");
   try {
     node ??= await start();
-    const fetching = await node.fetch(ticket, { onProgress: show });
+    const fetching = await node.fetch(ticket, { onProgress: show, sources });
     content = fetching.content;
     $("about").hidden = false;
     tell("Looking for the files…");
@@ -48,8 +50,8 @@ async function receive() {
 async function start() {
   const started = await Swarm.start({ persist: true });
   started.on("transport", ({ node, transport, outcome, reason }) => {
-    if (outcome === "open") ways.set(node, transport);
-    else failures.set(node, `${transport || "the address"}: ${reason}`);
+    if (outcome === "open") ways.set(node, WAYS[transport] ?? transport);
+    else failures.set(node, `${WAYS[transport] ?? "the address"}: ${reason}`);
   });
   started.on("progress", ({ peers }) => showPeers(peers));
   return started;

@@ -51,6 +51,7 @@ if [ -n "${SWARM:-}" ]; then
   npm run --silent shapes
   npm run --silent daemons
   npm run --silent stopwatch
+  npm run --silent get
 else
   echo "NOT RUN: the faked daemon beside a real one, the page with real daemons, and the stopwatch: SWARM names no binary" >&2
 fi

@@ -76,7 +76,11 @@ fn compile() -> anyhow::Result<()> {
 fn bind(wasm: &Path, out: &Path) -> anyhow::Result<()> {
     let mut bindgen = Bindgen::new();
     bindgen.input_path(wasm).typescript(true).remove_name_section(true).remove_producers_section(true);
-    bindgen.web(true)?.omit_default_module_path(false).generate(out).with_context(|| format!("no result in {}", shown(out)))
+    bindgen
+        .web(true)?
+        .omit_default_module_path(false)
+        .generate(out)
+        .with_context(|| format!("no result in {}", shown(out)))
 }
 
 /// Lines on what a visitor downloads, or an error if it is too much.

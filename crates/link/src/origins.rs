@@ -17,6 +17,11 @@ impl Default for Origins {
 }
 
 impl Origins {
+    /// Pages of any site, or, if some are listed, of these alone beside the node's own.
+    pub fn of_listed(listed: Vec<String>) -> Self {
+        if listed.is_empty() { Self::Any } else { Self::OwnAnd(listed) }
+    }
+
     /// Whether a client is let in that names this origin, or none, as programs do, and asks for this host (`host:port`, or `host` where the
     /// port is that of the scheme).
     pub fn admit(&self, origin: Option<&str>, host: Option<&str>) -> bool {

@@ -106,7 +106,7 @@ struct File {
     /// Let browsers and Node.js take part, too: the page /get and links by WebSocket on the TCP port with the number of the UDP port.
     #[serde(default)]
     web: bool,
-    /// Sites whose pages may link to this node beside those that it serves, as "https://example.org"; "any" for all.
+    /// Sites whose pages alone may link to this node, beside those that it serves: "https://example.org". Without it: pages of any site.
     #[serde(default)]
     web_origins: Vec<String>,
     /// Be a coordinator, too: tell other nodes of each other.
@@ -197,11 +197,6 @@ impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Parsed<T> {
         // Parsed inside the deserializer's call, which then knows the place of what is wrong.
         deserializer.deserialize_str(ParsedVisitor(PhantomData))
     }
-}
-
-/// Whose pages may link.
-fn origins(listed: Vec<String>) -> Origins {
-    if listed.iter().any(|origin| origin == "any") { Origins::Any } else { Origins::OwnAnd(listed) }
 }
 
 fn plain<T>(value: Option<Parsed<T>>) -> Option<T> {
@@ -313,7 +308,7 @@ impl Text<'_> {
             peers: PeerLimits { rates: rates(limit_up_per_peer, limit_down_per_peer), count_max },
             log,
             metrics_listen: plain(metrics_listen),
-            web: web.then(|| origins(web_origins)),
+            web: web.then(|| Origins::of_listed(web_origins)),
             is_coordinator: coordinator,
             collecting,
             cert,

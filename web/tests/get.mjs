@@ -1,0 +1,240 @@
+// The page /get against real nodes: several sources at once, a tab that is killed, UDP that is blocked, a page of another site, axe.
+// `SWARM=path/to/swarm node get.mjs [FOLDER for pictures]`. Needs the WebAssembly in the binary (`cargo xtask web` before it is built).
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { createReadStream, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer as createHttp } from "node:http";
+import { createServer } from "node:net";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { chromium } from "playwright-core";
+
+const SWARM = process.env.SWARM ?? "swarm";
+const SHOTS = process.argv[2] ?? tmpdir();
+const MIB = 1 << 20;
+const LEN = 48 * MIB;
+const ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+const folder = mkdtempSync(join(tmpdir(), "swarm-get-"));
+const children = [];
+const contexts = [];
+
+try {
+  const film = join(folder, "film.bin");
+  writeFileSync(film, randomBytes(LEN));
+  const hash = createHash("sha256").update(readFileSync(film)).digest("hex");
+  await severalSources(film, hash);
+  await killedTabs(film, hash);
+  await blockedUdp(film, hash);
+  await otherSite(film);
+  await nothingToReceive();
+} finally {
+  await Promise.all(contexts.map((context) => context.close().catch(() => {})));
+  for (const child of children) child.kill();
+  setTimeout(() => rmSync(folder, { recursive: true, force: true }), 1500);
+}
+
+/** Two nodes that each send slowly: a page takes from both, by WebTransport, and saves what has the right hash. */
+async function severalSources(film, hash) {
+  const [one, other] = [await seed(film, "--limit-up", "15MB/s"), await seed(film, "--limit-up", "15MB/s")];
+  const page = await open("several");
+  await page.goto(`${one.page}#${one.ticket}&source=${other.node}@127.0.0.1:${other.port}`);
+  await page.getByText("Receiving.").waitFor();
+  await page.locator("details summary").click();
+  await page.waitForFunction(() => document.querySelectorAll("#peers tr").length === 2);
+  await page.screenshot({ path: join(SHOTS, "get-receiving.png") });
+  await page.getByText("Everything is here.").waitFor({ timeout: 60_000 });
+  const peers = await page.evaluate(() => [...document.querySelectorAll("#peers tr")].map((row) => [...row.children].map((cell) => cell.textContent)));
+  assert.equal(peers.length, 2, JSON.stringify(peers));
+  for (const [, way, came] of peers) {
+    assert.equal(way, "WebTransport");
+    assert.ok(megabytes(came) > LEN / 1e6 / 4, `each gives a good part: ${JSON.stringify(peers)}`);
+  }
+  assert.equal(await savedHash(page), hash);
+  await page.screenshot({ path: join(SHOTS, "get-done.png") });
+  await accessible(page);
+  await page.context().close();
+  stop(one, other);
+  console.log("a page receives from two nodes at once, and saves the right bytes");
+}
+
+/** A tab that is killed again and again loses little: what came in all is hardly more than the file. */
+async function killedTabs(film, hash) {
+  const one = await seed(film, "--limit-up", "12MB/s");
+  const profile = join(folder, "killed");
+  let received = 0;
+  for (let round = 0; round < 3; round += 1) {
+    const page = await open("killed", profile);
+    await page.goto(`${one.page}#${one.ticket}`);
+    await page.locator("details summary").click();
+    const want = 6 + 10 * round;
+    await page.waitForFunction((want) => parseFloat(document.getElementById("received").textContent) > want, want, { timeout: 60_000 });
+    received += await came(page);
+    // The process, not the tab: nothing of the page can run any more.
+    await page.context().browser()?.close();
+    await page.context().close();
+  }
+  const page = await open("killed", profile);
+  await page.goto(`${one.page}#${one.ticket}`);
+  await page.getByText("Everything is here.").waitFor({ timeout: 60_000 });
+  received += await came(page);
+  assert.equal(await savedHash(page), hash);
+  assert.ok(received < (LEN / 1e6) * 1.6, `${received} MB came for ${LEN / 1e6}`);
+  await page.context().close();
+  stop(one);
+  console.log(`a page that was closed three times goes on: ${received.toFixed(0)} MB came for ${(LEN / 1e6).toFixed(0)}`);
+}
+
+/** Without UDP the page takes the WebSocket, and says so. */
+async function blockedUdp(film, hash) {
+  const one = await seed(film);
+  const page = await open("blocked");
+  // What a firewall does to UDP, as a page sees it: no session ever opens.
+  await page.route("**/swarm/src/transports/web-transport.js", async (route) => {
+    const answer = await route.fetch();
+    const body = (await answer.text()).replace(/new WebTransport\([^,]+,/, 'new WebTransport("https://127.0.0.1:9/swarm",');
+    await route.fulfill({ response: answer, body, headers: { ...answer.headers(), "content-encoding": "identity" } });
+  });
+  const began = Date.now();
+  await page.goto(`${one.page}#${one.ticket}`);
+  await page.getByText("Receiving.").waitFor({ timeout: 30_000 });
+  const secs = (Date.now() - began) / 1000;
+  await page.locator("details summary").click();
+  await page.getByText("Everything is here.").waitFor({ timeout: 60_000 });
+  assert.match(await page.locator("#peers").innerText(), /WebSocket/);
+  assert.equal(await savedHash(page), hash);
+  await page.context().close();
+  stop(one);
+  console.log(`without WebTransport a page receives by WebSocket, ${secs.toFixed(1)} s after it was opened`);
+}
+
+/** A page of another site is refused by both transports where sites are listed, unless it is one of them. */
+async function otherSite(film) {
+  const one = await seed(film, "--web-origin", "https://example.org");
+  const port = await freePort();
+  const site = createHttp((_, answer) => answer.setHeader("content-type", "text/html").end("<!doctype html><title>another site</title>")).listen(port, "127.0.0.1");
+  const page = await open("other");
+  await page.goto(`http://127.0.0.1:${port}/`);
+  const refused = await page.evaluate(async ({ port }) => {
+    const { admitsOrigin, certificateHashes } = await (await fetch(`http://127.0.0.1:${port}/node`)).json();
+    const value = Uint8Array.from(certificateHashes[0].match(/../g), (pair) => parseInt(pair, 16));
+    const session = new WebTransport(`https://127.0.0.1:${port}/swarm`, { serverCertificateHashes: [{ algorithm: "sha-256", value }] });
+    const wrong = new WebTransport(`https://127.0.0.1:${port}/swarm`, { serverCertificateHashes: [{ algorithm: "sha-256", value: value.map((byte) => byte ^ 1) }] });
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/swarm`);
+    const ended = (session) => session.ready.then(() => "open", () => "refused");
+    return [admitsOrigin, await ended(session), await ended(wrong), await new Promise((resolve) => {
+      socket.onopen = () => resolve("open");
+      socket.onerror = () => resolve("refused");
+    })];
+  }, { port: one.port });
+  assert.deepEqual(refused, [false, "refused", "refused", "refused"]);
+  const listed = await seed(film, "--web-origin", `http://127.0.0.1:${port}`);
+  const opened = await page.evaluate(async ({ port }) => {
+    const { admitsOrigin } = await (await fetch(`http://127.0.0.1:${port}/node`)).json();
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/swarm`);
+    return [admitsOrigin, await new Promise((resolve) => {
+      socket.onopen = () => resolve("open");
+      socket.onerror = () => resolve("refused");
+    })];
+  }, { port: listed.port });
+  assert.deepEqual(opened, [true, "open"]);
+  await page.context().close();
+  site.close();
+  stop(one, listed);
+  console.log("a page of another site is refused by WebTransport and WebSocket, unless its site is listed; and a wrong certificate hash");
+}
+
+/** Without a ticket the page asks for one; a wrong one is told. */
+async function nothingToReceive() {
+  const film = join(folder, "small.bin");
+  writeFileSync(film, randomBytes(1000));
+  const one = await seed(film);
+  const page = await open("nothing");
+  await page.goto(one.page);
+  await page.getByLabel("Paste the ticket").fill(`${one.ticket.slice(0, -3)}abc`);
+  await page.getByRole("button", { name: "Receive" }).click();
+  await page.locator("#state.bad").waitFor();
+  assert.match(await page.locator("#state").innerText(), /typo|ticket/);
+  await page.screenshot({ path: join(SHOTS, "get-wrong.png") });
+  await accessible(page);
+  await page.context().close();
+  stop(one);
+  console.log("a ticket with a typo is told");
+}
+
+/** A node that seeds a file, and its page. */
+async function seed(film, ...more) {
+  const port = await freePort();
+  const state = mkdtempSync(join(folder, "state-"));
+  const args = ["seed", "--web", "--no-lan", "--listen", `127.0.0.1:${port}`, ...more, film];
+  const child = spawn(SWARM, args, { env: { ...process.env, SWARM_STATE_DIR: state }, stdio: ["ignore", "pipe", "inherit"] });
+  children.push(child);
+  const ticket = await new Promise((resolve, reject) => {
+    let text = "";
+    child.stdout.on("data", (data) => {
+      text += data;
+      if (text.includes("\n")) resolve(text.trim());
+    });
+    child.on("exit", (code) => reject(new Error(`the seed ended with ${code}`)));
+  });
+  const { node } = await (await fetch(`http://127.0.0.1:${port}/node`)).json();
+  return { child, port, ticket, node, page: `http://127.0.0.1:${port}/get` };
+}
+
+async function open(name, profile = join(folder, `profile-${name}`)) {
+  mkdirSync(profile, { recursive: true });
+  const context = await chromium.launchPersistentContext(profile, { executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", headless: true, viewport: { width: 900, height: 800 }, args: ARGS });
+  contexts.push(context);
+  const page = context.pages()[0] ?? (await context.newPage());
+  page.on("pageerror", (error) => console.error(`${name}: ${error.message}`));
+  return page;
+}
+
+/** Megabytes that came to a page since it was opened. */
+async function came(page) {
+  const cells = await page.evaluate(() => [...document.querySelectorAll("#peers tr")].map((row) => row.children[2].textContent));
+  return cells.reduce((sum, cell) => sum + megabytes(cell), 0);
+}
+
+function megabytes(text) {
+  const [value, unit] = text.split(" ");
+  return parseFloat(value) * { B: 1e-6, kB: 1e-3, MB: 1, GB: 1e3 }[unit];
+}
+
+/** SHA-256 of the first file that the page offers, saved as a visitor does. */
+async function savedHash(page) {
+  const saving = page.waitForEvent("download");
+  await page.locator("#files a").first().click();
+  const download = await saving;
+  const digest = createHash("sha256");
+  for await (const piece of createReadStream(await download.path())) digest.update(piece);
+  return digest.digest("hex");
+}
+
+async function accessible(page) {
+  // The page's own policy lets no other script in.
+  const found = await page.evaluate(async (source) => {
+    const run = new Function(source);
+    run();
+    return (await window.axe.run(document)).violations.map((each) => each.id);
+  }, AXE).catch((error) => (/Content Security Policy|unsafe-eval/.test(error.message) ? null : Promise.reject(error)));
+  if (found) assert.deepEqual(found, []);
+}
+
+function stop(...nodes) {
+  for (const { child } of nodes) child.kill();
+}
+
+function freePort() {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.listen(0, "127.0.0.1", () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
+}

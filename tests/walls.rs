@@ -63,7 +63,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("api", &["core", "daemon", "daemon-files", "files", "pair", "sync", "web-server"]),
     ("testkit", &["core", "engine", "link", "discovery", "files", "node"]),
     ("daemon-files", &["core", "sync"]),
-    ("bodies", &["core", "engine", "sync", "library", "sim", "link", "discovery", "files", "host"]),
+    (
+        "bodies",
+        &["carrier", "core", "engine", "sync", "library", "sim", "link", "discovery", "files", "host"],
+    ),
     ("web", &["carrier", "core", "engine"]),
     ("web-server", &["link"]),
 ];

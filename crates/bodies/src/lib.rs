@@ -3,6 +3,7 @@
 //!
 //! Invariant: a body is a function of its bytes alone; the same bytes fail again.
 
+mod carried;
 mod discovery;
 mod engine;
 mod hostile;
@@ -36,6 +37,18 @@ pub type Samples = Vec<(&'static str, Vec<u8>)>;
 /// Every target.
 pub const TARGETS: &[Target] = &[
     Target { name: "wire_frames", len_max: 512, body: transport::frames, samples: transport::frame_samples },
+    Target {
+        name: "carried_records",
+        len_max: 1024,
+        body: carried::records,
+        samples: carried::record_samples,
+    },
+    Target {
+        name: "carried_handshake",
+        len_max: 256,
+        body: carried::handshake,
+        samples: carried::handshake_samples,
+    },
     Target { name: "wire_message", len_max: 1024, body: wire::message, samples: wire::message_samples },
     Target { name: "wire_header", len_max: 64, body: wire::header, samples: wire::header_samples },
     Target {

@@ -1,5 +1,5 @@
-//! The page that receives what a ticket names: `/get#TICKET`, with more nodes that have it as `&source=NODEID@HOST:PORT` each. All that is behind
-//! the `#`, so that no server sees it, and nothing is taken by a preview of the link.
+//! The page that receives what a ticket names: `/get#TICKET`, with more nodes that have it as `&source=NODEID@HOST:PORT` each, and `&by=websocket` where
+//! only that way is to be tried. All that is behind the `#`, so that no server sees it, and nothing is taken by a preview of the link.
 
 import { Swarm } from "/swarm/src/index.js";
 
@@ -29,13 +29,13 @@ addEventListener("hashchange", () => location.reload());
 void receive();
 
 async function receive() {
-  const [ticket, ...sources] = decodeURIComponent(location.hash.slice(1)).split("&source=");
+  const { ticket, sources, ways } = asked();
   $("ask").hidden = ticket !== "";
   $("again").hidden = true;
   if (!ticket) return tell("A ticket names what is to be received, and who has it.");
   tell("Starting…");
   try {
-    node ??= await start();
+    node ??= await start(ways);
     const fetching = await node.fetch(ticket, { onProgress: show, sources });
     content = fetching.content;
     $("about").hidden = false;
@@ -47,8 +47,17 @@ async function receive() {
   }
 }
 
-async function start() {
-  const started = await Swarm.start({ persist: true });
+/** What the address of the page says. */
+function asked() {
+  const [ticket, ...rest] = location.hash.slice(1).split("&");
+  const more = new URLSearchParams(rest.join("&"));
+  const ways = more.getAll("by").filter((way) => way in WAYS);
+  return { ticket: decodeURIComponent(ticket), sources: more.getAll("source"), ways: ways.length > 0 ? ways : undefined };
+}
+
+/** @param {string[] | undefined} transports */
+async function start(transports) {
+  const started = await Swarm.start({ persist: true, transports });
   started.on("transport", ({ node, transport, outcome, reason }) => {
     if (outcome === "open") ways.set(node, WAYS[transport] ?? transport);
     else failures.set(node, `${WAYS[transport] ?? "the address"}: ${reason}`);

@@ -252,3 +252,87 @@ const NOT_FOUND: &str = "there are /get, /node and /swarm\n";
 const NO_WASM: &str = "this build has no page: run `cargo xtask web` before it is built\n";
 /// After an error that says nothing of a single client, as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+    use swarm_link::{Identity, LinkOptions};
+
+    use super::*;
+
+    fn server(origins: Origins) -> WebServer {
+        let (identity, any) = (Identity::from_seed([1; 32]), "127.0.0.1:0".parse().expect("an address"));
+        let endpoint = Endpoint::bind(Some(any), &identity, LinkOptions::default()).expect("a free port");
+        let in_2027 = || SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let ends = (CancellationToken::new(), TaskTracker::new());
+        WebServer::new(endpoint, origins, in_2027, ends).expect("a certificate")
+    }
+
+    /// The status and the text of the answer; `None` if the path is not this server's.
+    async fn check(
+        server: &WebServer,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Option<(u16, String)> {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = server.answer(&mut request.body(()).expect("a request"))?;
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.expect("it is whole").to_bytes();
+        Some((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    const ASKING: [(&str, &str); 5] = [
+        ("host", "127.0.0.1:4433"),
+        ("connection", "keep-alive, Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+
+    #[tokio::test]
+    async fn a_node_says_who_it_is_and_whom_it_lets_in() {
+        let server = server(Origins::OwnAnd(Vec::new()));
+        let (status, told) = check(&server, "GET", "/node", &ASKING[..1]).await.expect("its path");
+        let node = Identity::from_seed([1; 32]).node_id();
+        assert!(status == 200 && told.contains(&format!("\"node\":\"{node}\"")), "{told}");
+        assert!(told.contains("\"admitsOrigin\":true") && told.matches("\",\"").count() >= 2, "{told}");
+        let foreign = [ASKING[0], ("origin", "https://evil.example")];
+        let (_, told) = check(&server, "GET", "/node", &foreign).await.expect("its path");
+        assert!(told.contains("\"admitsOrigin\":false"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_link_needs_an_upgrade_and_an_origin_that_is_let_in() {
+        let server = server(Origins::OwnAnd(Vec::new()));
+        let status = async |headers: &[(&str, &str)]| {
+            check(&server, "GET", "/swarm", headers).await.expect("its path").0
+        };
+        assert_eq!(status(&ASKING).await, 101);
+        assert_eq!(status(&[&ASKING[..], &[("origin", "http://127.0.0.1:4433")]].concat()).await, 101);
+        assert_eq!(status(&[&ASKING[..], &[("origin", "https://evil.example")]].concat()).await, 403);
+        for missing in 1..ASKING.len() {
+            let mut headers = ASKING.to_vec();
+            headers.remove(missing);
+            assert_eq!(status(&headers).await, 426, "without {}", ASKING[missing].0);
+        }
+    }
+
+    #[tokio::test]
+    async fn other_methods_are_refused_and_other_paths_are_not_its_own() {
+        let server = server(Origins::Any);
+        assert_eq!(check(&server, "POST", "/node", &[]).await.map(|(status, _)| status), Some(405));
+        assert_eq!(check(&server, "GET", "/", &[]).await, None);
+        assert_eq!(check(&server, "GET", "/swarm/../node", &[]).await, None);
+        let accepts = [("accept-encoding", "gzip")];
+        let page = check(&server, "GET", "/get", &accepts).await.expect("its path");
+        assert_eq!(page.0, if files::has_wasm() { 200 } else { 404 });
+        assert_eq!(
+            check(&server, "GET", "/swarm/src/index.js", &[]).await.map(|(status, _)| status),
+            Some(406)
+        );
+    }
+}

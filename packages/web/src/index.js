@@ -3,9 +3,9 @@
 import { SwarmError } from "./error.js";
 import { Fetching, Swarm as Base } from "./swarm.js";
 
-/** @import { SeedFile, StartOptions } from "../index.d.ts" */
-
 export { Fetching, SwarmError };
+
+/** @import { SeedFile, StartOptions } from "../index.d.ts" */
 
 export class Swarm extends Base {
   /** Starts a node. A site has one with the storage `opfs` at a time: a second tab gets an error of the category `held`. @param {StartOptions} [options] */

@@ -227,17 +227,15 @@ export class SwarmNode {
   }
 
   async #close() {
-    if (!this.#isStopped) {
-      await new Promise((resolve) => {
-        this.#onStopped = () => resolve(undefined);
-        // Storage that does not answer must not keep a program alive.
-        setTimeout(resolve, STOP_TIMEOUT_MS);
-        this.#tell((node) => node.stop());
-      });
-    }
+    const stopped = new Promise((resolve) => {
+      if (this.#isStopped) return resolve(undefined);
+      this.#onStopped = () => resolve(undefined);
+      this.#tell((node) => node.stop());
+    });
+    await atMost(STOP_TIMEOUT_MS, stopped);
     this.#halt("the node was closed");
     for (const [content, state] of this.#contents) this.#release(content, state);
-    await Promise.all([...this.#works.values()].map((work) => work.idle()));
+    await atMost(STOP_TIMEOUT_MS, Promise.all([...this.#works.values()].map((work) => work.idle())));
     await this.#storage.end?.();
     this.#node.free();
   }
@@ -533,7 +531,7 @@ export class SwarmNode {
   /** Calls the WebAssembly node for an answer; never from within another call. @template T @param {(node: WasmNode) => T} act @returns {T} */
   #call(act) {
     /** @type {{value: T} | {error: unknown}} */
-    let result = { error: new SwarmError("other", "the node does not run") };
+    let result = /** @type {any} */ ({ error: new SwarmError("other", "the node does not run") });
     this.#tell((node) => {
       try {
         result = { value: act(node) };
@@ -648,6 +646,14 @@ export class SwarmNode {
     }
     this.#channels.clear();
   }
+}
+
+/** Waits for something, and no longer than so: storage that does not answer must not keep a program alive. @param {number} ms @param {Promise<unknown>} promise */
+async function atMost(ms, promise) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  await Promise.race([promise, new Promise((resolve) => (timer = setTimeout(resolve, ms)))]);
+  clearTimeout(timer);
 }
 
 /** @param {Content | undefined} state @param {number} wantedLen */

@@ -27,13 +27,13 @@ export class Tunnel {
   /** Settles when everything before has been given to the channel. @type {Promise<unknown>} */
   #sending = Promise.resolve();
 
-  /** @type {PromiseWithResolvers<CryptoKey>} */
+  /** @type {Resolvers<CryptoKey>} */
   #receivingKey = withResolvers();
   #hasKeys = false;
   #receivedCount = 0;
   /** Settles when everything before has been given to the owner. @type {Promise<unknown>} */
   #receiving = Promise.resolve();
-  /** @type {PromiseWithResolvers<void> | null} */
+  /** @type {Resolvers<void> | null} */
   #pause = null;
   #heldLen = 0;
 
@@ -162,7 +162,9 @@ function nonce(number) {
   return bytes;
 }
 
-/** `Promise.withResolvers`, which Node.js 20 lacks. @template T @returns {PromiseWithResolvers<T>} */
+/** @template T @typedef {{promise: Promise<T>, resolve: (value: T | PromiseLike<T>) => void, reject: (reason?: unknown) => void}} Resolvers */
+
+/** `Promise.withResolvers`, which Node.js 20 lacks. @template T @returns {Resolvers<T>} */
 export function withResolvers() {
   let resolve, reject;
   const promise = new Promise((yes, no) => ([resolve, reject] = [yes, no]));

@@ -38,8 +38,8 @@ const METHODS = {
   close: () => running().close(),
 };
 
-scope.onmessage = async (event) => {
-  const { id, method, args } = /** @type {Question} */ (event.data);
+scope.onmessage = async (/** @type {MessageEvent<Question>} */ event) => {
+  const { id, method, args } = event.data;
   try {
     scope.postMessage({ id, value: await METHODS[method](...args) });
   } catch (thrown) {
@@ -59,7 +59,7 @@ async function start({ wasmUrl, storage: storageName, transports: names, folder,
   const secret = isKept ? await loadIdentity(folder) : crypto.getRandomValues(new Uint8Array(32));
   const storage = await makeStorage(storageName, folder);
   const transports = await Promise.all(names.map(makeTransport));
-  await init(wasmUrl ? { module_or_path: wasmUrl } : undefined).catch((cause) => {
+  await init({ module_or_path: wasmUrl ?? new URL("../wasm/swarm_web_bg.wasm", import.meta.url) }).catch((cause) => {
     throw new SwarmError("other", `the WebAssembly of swarm could not be loaded (${cause.message}): check \`wasmUrl\`, and that the server gives it as application/wasm`, { cause });
   });
   node = new SwarmNode({ wasm, secret, storage, transports, pageProtocol, emit: (event) => scope.postMessage({ event }) });

@@ -285,7 +285,7 @@ async function readIndex(folder) {
   try {
     const file = await (await folder.getFileHandle(INDEX)).getFile();
     const { name, files, isFinished } = JSON.parse(await file.text());
-    return { name, files: files.map(({ path, len }) => ({ path, len })), isFinished: isFinished === true };
+    return { name, files: files.map((/** @type {FileInfo} */ { path, len }) => ({ path, len })), isFinished: isFinished === true };
   } catch {
     // Absent, or cut off by a crash: the content is taken for a new one.
     return null;

@@ -1,7 +1,8 @@
 //! WebSocket to a node: one binary message each. The engine encrypts within (see tunnel.js), so plain `ws:` is as safe as `wss:`.
 
-/** @import { Channel, DialTarget, Transport } from "../../index.d.ts" */
 import { isLoopback } from "../dialing.js";
+
+/** @import { Channel, DialTarget, Transport } from "../../index.d.ts" */
 
 /** Below this, what waits in the socket counts as sent: a browser tells only when asked, and must not run dry between two questions. */
 const WAITING_LEN = 256 << 10;

@@ -69,7 +69,7 @@ class WebTransportChannel {
   #session;
   #writer;
   #isClosed = false;
-  /** @type {PromiseWithResolvers<void> | null} */
+  /** @type {import("../tunnel.js").Resolvers<void> | null} */
   #pause = null;
 
   /** @param {WebTransport} session @param {WebTransportBidirectionalStream} stream @param {Uint8Array<ArrayBuffer>} certificateHash */

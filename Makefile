@@ -25,8 +25,8 @@ test: fmt clippy wasm unit docs deny
 test-long: export SWARM_LONG_TESTS = 1
 test-long: test page-test api-test
 
-# The optimised build, as `swarm` in ~/.cargo/bin.
-install:
+# The optimised build, as `swarm` in ~/.cargo/bin, with the page that receives.
+install: web
 	$(CARGO) install --path . --locked --profile dist
 
 fmt:
@@ -44,6 +44,7 @@ wasm:
 
 # The WebAssembly face as packages/web/wasm/swarm_web.js, swarm_web_bg.wasm and their .d.ts; fails if a visitor downloads too much.
 web:
+	rustup target list --installed | grep -qx $(WASM) || rustup target add $(WASM)
 	$(CARGO) xtask web
 
 # Always --workspace: for one package alone, cargo would build the dependencies a second time with fewer features.
@@ -56,9 +57,9 @@ unit:
 net:
 	SWARM_NET_TESTS=required $(CARGO) test --workspace --locked --test net
 
-# The page in browsers, against faked daemons and real ones: ten minutes. Installs browsers and tools as root, or says NOT RUN and why.
-page-test:
-	$(CARGO) build --locked --bin swarm
+# The pages in browsers, against faked daemons and real ones, and the packages for pages and Node.js: a quarter of an hour. Installs browsers and tools as root, or says NOT RUN and why.
+page-test: web
+	$(CARGO) build --workspace --locked --bin swarm
 	SWARM=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/swarm web/tests/run.sh
 
 # A daemon beside its OpenAPI document, for minutes: validated, and asked by schemathesis, which pip gets into target/api-test.

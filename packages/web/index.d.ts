@@ -44,7 +44,7 @@ export interface ContentStatus {
   durableLen: number;
   /** Bytes that came, also those that came twice. */
   receivedLen: number;
-  /** Verified in a second, smoothed. */
+  /** Received in a second, over the last two. */
   bytesPerSec: number;
   files: FileInfo[];
 }
@@ -194,7 +194,7 @@ export interface DialTarget {
 export interface Channel {
   /** The 32 bytes of the certificate's hash, if the channel is encrypted to exactly that certificate. Otherwise null: the engine encrypts. */
   readonly certificateHash: Uint8Array | null;
-  /** Set by the engine before it lets go of the thread that got the channel. A message belongs to the engine once it is given. */
+  /** The engine sets it at once when `dial` is fulfilled; a message before that is lost. A message belongs to the engine once it is given. */
   onmessage: (message: Uint8Array<ArrayBuffer>) => void;
   /** Called once, after the last message; not after `close`. */
   onclose: (reason: string) => void;

@@ -63,7 +63,7 @@ async function severalSources(film, hash) {
   console.log("a page receives from two nodes at once, and saves the right bytes");
 }
 
-/** A tab that is killed again and again loses little: what came in all is hardly more than the file. */
+/** A page that is closed again and again goes on: each time what came in the last two seconds, which was not durable, comes again. */
 async function killedTabs(film, hash) {
   const one = await seed(film, "--limit-up", "12MB/s");
   const profile = join(folder, "killed");
@@ -84,7 +84,7 @@ async function killedTabs(film, hash) {
   await page.getByText("Everything is here.").waitFor({ timeout: 60_000 });
   received += await came(page);
   assert.equal(await savedHash(page), hash);
-  assert.ok(received < (LEN / 1e6) * 1.6, `${received} MB came for ${LEN / 1e6}`);
+  assert.ok(received < LEN / 1e6 + 3 * 2.5 * 12, `${received} MB came for ${LEN / 1e6}`);
   await page.context().close();
   stop(one);
   console.log(`a page that was closed three times goes on: ${received.toFixed(0)} MB came for ${(LEN / 1e6).toFixed(0)}`);

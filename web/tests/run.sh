@@ -52,6 +52,9 @@ if [ -n "${SWARM:-}" ]; then
   npm run --silent daemons
   npm run --silent stopwatch
   npm run --silent get
+  # The packages for pages and Node.js, whose WebAssembly `cargo xtask web` has built.
+  bin=$PWD/node_modules/.bin
+  (cd ../../packages && npm ci --silent && PATH=$bin:$PATH npm run --silent --workspaces types && node --test node/test/)
 else
   echo "NOT RUN: the faked daemon beside a real one, the page with real daemons, and the stopwatch: SWARM names no binary" >&2
 fi

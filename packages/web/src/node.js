@@ -25,7 +25,7 @@ import { Work } from "./work.js";
  * @property {Work} work what its storage is to do, in order
  * @property {"closed" | "broken" | "open"} storage `broken`: opening it failed
  * @property {ContentStatus | null} last
- * @property {{at: number, verifiedLen: number, bytesPerSec: number}} rate
+ * @property {{at: number, receivedLen: number}[]} samples of the last seconds, for the rate
  */
 /** @typedef {{abort: AbortController | null, tunnel: Tunnel | null}} Opening */
 
@@ -44,8 +44,8 @@ const WRITES_WAITING_LOW = 16 << 20;
 /** Bytes of a file that are hashed at once. */
 const HASHED_LEN = 4 << 20;
 const STOP_TIMEOUT_MS = 5000;
-/** The rate shown follows the measured one with this weight a progress tick: about two seconds of memory. */
-const RATE_WEIGHT = 0.15;
+/** The rate shown is that of so long. */
+const RATE_MS = 2000;
 
 export class SwarmNode {
   #wasm;
@@ -156,7 +156,7 @@ export class SwarmNode {
     const now = performance.now();
     const shown = contents.map(({ wantedLen, ...content }) => {
       const state = this.#contents.get(content.content);
-      const bytesPerSec = state ? rate(state, now, content.verifiedLen) : 0;
+      const bytesPerSec = state ? rate(state, now, content.receivedLen) : 0;
       const phase = state?.phase === "seeding" ? state.phase : content.phase;
       const status = { ...content, phase, name: content.name || (state?.name ?? ""), totalLen: totalLen(state, wantedLen), bytesPerSec, files: state?.files ?? [] };
       if (state) state.last = status;
@@ -426,7 +426,7 @@ export class SwarmNode {
     /** @type {Content} */
     const state = {
       phase: "paused", fetch: null, seed: null, name: "", files: [], storeError: null, work: this.#workOf(content), storage: "closed", last: null,
-      rate: { at: performance.now(), verifiedLen: 0, bytesPerSec: 0 },
+      samples: [],
     };
     this.#contents.set(content, state);
     return state;
@@ -662,12 +662,14 @@ function totalLen(state, wantedLen) {
   return wantedLen || (state?.files.reduce((sum, { len }) => sum + len, 0) ?? 0);
 }
 
-/** What is verified in a second, smoothed. @param {Content} state @param {number} now @param {number} verifiedLen */
-function rate(state, now, verifiedLen) {
-  const { at, verifiedLen: before, bytesPerSec } = state.rate;
-  const seconds = (now - at) / 1000;
-  if (seconds < PROGRESS_MS / 1000 / 2) return Math.round(bytesPerSec);
-  const measured = Math.max(0, verifiedLen - before) / seconds;
-  state.rate = { at: now, verifiedLen, bytesPerSec: before === 0 && bytesPerSec === 0 ? measured : bytesPerSec + RATE_WEIGHT * (measured - bytesPerSec) };
-  return Math.round(state.rate.bytesPerSec);
+/** What came in a second, over the last two. @param {Content} state @param {number} now @param {number} receivedLen */
+function rate(state, now, receivedLen) {
+  const { samples } = state;
+  const last = samples[samples.length - 1];
+  // Counting begins anew with each run of a fetch, and the time until the first byte is none of the rate.
+  if (receivedLen === 0 || (last && receivedLen < last.receivedLen)) samples.length = 0;
+  if (!last || now - last.at >= PROGRESS_MS / 2 || samples.length === 0) samples.push({ at: now, receivedLen });
+  while (samples.length > 2 && now - samples[1].at >= RATE_MS) samples.shift();
+  const [first] = samples;
+  return now > first.at ? Math.round((1000 * (receivedLen - first.receivedLen)) / (now - first.at)) : 0;
 }

@@ -29,12 +29,12 @@ addEventListener("hashchange", () => location.reload());
 void receive();
 
 async function receive() {
-  const { ticket, sources, ways } = asked();
-  $("ask").hidden = ticket !== "";
   $("again").hidden = true;
-  if (!ticket) return tell("A ticket names what is to be received, and who has it.");
-  tell("Starting…");
   try {
+    const { ticket, sources, ways } = asked();
+    $("ask").hidden = ticket !== "";
+    if (!ticket) return tell("A ticket names what is to be received, and who has it.");
+    tell("Starting…");
     node ??= await start(ways);
     const fetching = await node.fetch(ticket, { onProgress: show, sources });
     content = fetching.content;
@@ -43,6 +43,7 @@ async function receive() {
     await fetching.done;
     await offer();
   } catch (error) {
+    $("ask").hidden = false;
     fail(/** @type {Error} */ (error).message);
   }
 }

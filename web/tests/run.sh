@@ -54,7 +54,7 @@ if [ -n "${SWARM:-}" ]; then
   npm run --silent get
   # The packages for pages and Node.js, whose WebAssembly `cargo xtask web` has built.
   bin=$PWD/node_modules/.bin
-  (cd ../../packages && npm ci --silent && PATH=$bin:$PATH npm run --silent --workspaces types && node --test node/test/)
+  (cd ../../packages && npm ci --silent && PATH=$bin:$PATH npm run --silent --workspaces types && node --test node/test/ web/test/)
 else
   echo "NOT RUN: the faked daemon beside a real one, the page with real daemons, and the stopwatch: SWARM names no binary" >&2
 fi

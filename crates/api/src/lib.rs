@@ -59,6 +59,8 @@ pub struct Api {
     listener: TcpListener,
     tasks: TaskTracker,
     ending: CancellationToken,
+    /// The links of pages, which live until the node has said farewell on them.
+    links: (CancellationToken, TaskTracker),
 }
 
 impl Api {
@@ -95,8 +97,8 @@ impl Api {
             tasks: tasks.clone(),
             ending: ending.clone(),
         }));
-        let ends = (ending.clone(), tasks.clone());
-        let peers = WebServer::new(daemon.endpoint(), Origins::default(), clock::time, ends)?;
+        let links = (CancellationToken::new(), TaskTracker::new());
+        let peers = WebServer::new(daemon.endpoint(), Origins::default(), clock::time, links.clone())?;
         let server = Server {
             peers,
             router: routes::router(Arc::clone(&app)),
@@ -104,7 +106,7 @@ impl Api {
             tls: certificate.acceptor,
             guests: Arc::new(Guests::default()),
         };
-        Ok(Self { app, server, listener, tasks, ending })
+        Ok(Self { app, server, listener, tasks, ending, links })
     }
 
     /// Where it listens.
@@ -129,7 +131,7 @@ impl Api {
 
     /// Serves until `stop` is ready.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { app, server, listener, tasks, ending } = self;
+        let Self { app, server, listener, tasks, ending, links: (links_ending, links) } = self;
         tasks.spawn(server.run(listener, ending.clone(), tasks.clone()));
         tasks.spawn(events::make(Arc::clone(&app)));
         tasks.spawn(look_at_files(Arc::clone(&app)));
@@ -140,6 +142,10 @@ impl Api {
         tasks.close();
         if tokio::time::timeout(STOP_TIMEOUT, tasks.wait()).await.is_err() {
             tracing::debug!("some clients of the page did not go in time");
+        }
+        links.close();
+        if tokio::time::timeout(STOP_TIMEOUT, links.wait()).await.is_err() {
+            links_ending.cancel();
         }
         app.passwords.audit().tell_unwritten();
     }

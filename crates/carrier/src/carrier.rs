@@ -152,7 +152,12 @@ impl Carrier {
 
     /// Whether nothing more is to be received until the channel has taken what waits: the other side causes answers, and reads none.
     pub fn is_congested(&self) -> bool {
-        self.orders.len() >= ORDERS_WAITING_MAX
+        self.orders.len() + self.outgoing.waiting_count() >= ORDERS_WAITING_MAX
+    }
+
+    /// Chunk bytes that came and were not read.
+    pub fn unread_len(&self) -> u64 {
+        self.incoming.unread_len()
     }
 
     /// Adds a frame to the control stream. Look at [`Self::control_waiting_len`] before: nothing is dropped here.

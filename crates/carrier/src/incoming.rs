@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::carrier::Violation;
-use crate::limits::{CREDIT_OWED_LEN, LINK_WINDOW_LEN, STREAM_WINDOW_LEN, STREAMS_KEPT_MAX};
+use crate::limits::{CREDIT_OWED_LEN, LINK_WINDOW_LEN, SHORT_PIECE_LEN, STREAM_WINDOW_LEN, STREAMS_KEPT_MAX};
 use crate::record::{Record, StreamId};
 
 /// What reading a stream came to.
@@ -39,6 +39,8 @@ pub(crate) struct Incoming {
 #[derive(Debug)]
 struct Receiving {
     pieces: VecDeque<Bytes>,
+    /// Short pieces after those, together: each alone would cost more than its bytes, and could pin the message that it came in.
+    tail: BytesMut,
     /// Bytes that may still come on it.
     credit: u64,
     /// Bytes that were read and for which no credit was given back yet.
@@ -52,7 +54,30 @@ enum End {
     Reset(u32),
 }
 
+impl Receiving {
+    fn push(&mut self, bytes: Bytes) {
+        if bytes.len() < SHORT_PIECE_LEN {
+            self.tail.extend_from_slice(&bytes);
+            return;
+        }
+        if !self.tail.is_empty() {
+            self.pieces.push_back(self.tail.split().freeze());
+        }
+        self.pieces.push_back(bytes);
+    }
+
+    /// Whether all that came was read.
+    fn is_read(&self) -> bool {
+        self.pieces.is_empty() && self.tail.is_empty()
+    }
+}
+
 impl Incoming {
+    /// Bytes that came and were neither read nor dropped, or for which no credit was given back yet.
+    pub(crate) fn unread_len(&self) -> u64 {
+        u64::from(LINK_WINDOW_LEN).saturating_sub(self.link_credit)
+    }
+
     pub(crate) fn new() -> Self {
         Self { streams: BTreeMap::new(), next: StreamId(0), link_credit: LINK_WINDOW_LEN.into() }
     }
@@ -62,8 +87,8 @@ impl Incoming {
             return Err(Violation::StreamNumber);
         }
         self.next = StreamId(stream.0.checked_add(1).ok_or(Violation::StreamNumber)?);
-        let (pieces, credit) = (VecDeque::new(), STREAM_WINDOW_LEN.into());
-        self.streams.insert(stream, Receiving { pieces, credit, owed: 0, end: None });
+        let (pieces, tail, credit) = (VecDeque::new(), BytesMut::new(), STREAM_WINDOW_LEN.into());
+        self.streams.insert(stream, Receiving { pieces, tail, credit, owed: 0, end: None });
         Ok(())
     }
 
@@ -85,7 +110,7 @@ impl Incoming {
             return Err(Violation::AfterEnd);
         }
         receiving.credit = receiving.credit.checked_sub(len).ok_or(Violation::OverCredit)?;
-        receiving.pieces.push_back(bytes);
+        receiving.push(bytes);
         Ok(true)
     }
 
@@ -106,13 +131,17 @@ impl Incoming {
         orders: &mut VecDeque<Record>,
     ) -> Result<Read, StreamFault> {
         let receiving = self.streams.get_mut(&stream).ok_or(StreamFault)?;
+        if receiving.pieces.is_empty() && !receiving.tail.is_empty() {
+            let tail = std::mem::take(&mut receiving.tail);
+            receiving.pieces.push_back(tail.freeze());
+        }
         if let Some(piece) = receiving.pieces.front_mut() {
             let bytes = piece.split_to(piece.len().min(max));
             if piece.is_empty() {
                 receiving.pieces.pop_front();
             }
             receiving.owed += bytes.len() as u32;
-            if receiving.owed >= CREDIT_OWED_LEN || receiving.pieces.is_empty() && receiving.end.is_some() {
+            if receiving.owed >= CREDIT_OWED_LEN || receiving.is_read() && receiving.end.is_some() {
                 let owed = std::mem::take(&mut receiving.owed);
                 receiving.credit += u64::from(owed);
                 self.give_back(stream, owed, orders);
@@ -139,7 +168,7 @@ impl Incoming {
     /// Wants no more of a stream. What came of it and was not read is dropped.
     pub(crate) fn stop(&mut self, stream: StreamId, code: u32, orders: &mut VecDeque<Record>) {
         let Some(receiving) = self.streams.remove(&stream) else { return };
-        let unread: usize = receiving.pieces.iter().map(Bytes::len).sum();
+        let unread = receiving.pieces.iter().map(Bytes::len).sum::<usize>() + receiving.tail.len();
         self.give_back(stream, receiving.owed + unread as u32, orders);
         orders.push_back(match receiving.end {
             Some(End::Whole) if unread == 0 => Record::Taken(stream),

@@ -16,12 +16,14 @@ pub const STREAMS_KEPT_MAX: usize = 2 * STREAMS_MAX;
 pub const LINK_WINDOW_LEN: u32 = 4 << 20;
 /// Bytes of one chunk stream, likewise: a stream that waits for its reader leaves room for others.
 pub const STREAM_WINDOW_LEN: u32 = 1 << 20;
+/// Chunk bytes of a record below which they are copied to those before them: of a shorter piece, what keeps it weighs more than its bytes.
+pub const SHORT_PIECE_LEN: usize = 16 << 10;
 /// Bytes read before credit for them is given back: few records, and the sender never runs dry.
 pub const CREDIT_OWED_LEN: u32 = STREAM_WINDOW_LEN / 4;
 /// Chunk bytes that wait in a carrier for the channel to take them. More would only delay what is said on the control stream.
 pub const WAITING_LEN_MAX: usize = 4 * RECORD_LEN_MAX;
-/// Orders (credits, stops, answers to pings) that wait for the channel: whoever has more waiting reads nothing more of the other side,
-/// which sends what causes them and does not read the answers.
+/// Records but those of the control stream that wait for the channel: whoever has more waiting reads nothing more of the other side, which
+/// sends what causes them and does not read them.
 pub const ORDERS_WAITING_MAX: usize = 1024;
 /// Longest reason given or kept when a link closes, bytes.
 pub const CLOSE_REASON_LEN_MAX: usize = 256;

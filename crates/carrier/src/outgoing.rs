@@ -164,6 +164,11 @@ impl Outgoing {
         Some(record)
     }
 
+    /// Records that wait for the channel.
+    pub(crate) fn waiting_count(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(crate) fn has_records(&self) -> bool {
         !self.waiting.is_empty()
     }

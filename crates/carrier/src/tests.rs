@@ -112,6 +112,34 @@ fn what_came_of_a_stream_before_its_reset_is_read_first() {
 }
 
 #[test]
+fn short_pieces_are_kept_together() {
+    let mut theirs = Carrier::new();
+    let stream = StreamId(0);
+    theirs.receive(message(&Record::Open(stream))).expect("the first");
+    for byte in 0..200 {
+        let chunk = Record::Chunk { stream, bytes: Bytes::copy_from_slice(&[byte]) };
+        theirs.receive(message(&chunk)).expect("within credit");
+    }
+    assert_eq!(theirs.unread_len(), 200);
+    assert_eq!(theirs.read(stream, usize::MAX), Ok(Read::Bytes((0..200).collect::<Vec<u8>>().into())));
+    assert_eq!(theirs.read(stream, usize::MAX), Ok(Read::Pending));
+}
+
+#[test]
+fn a_peer_that_causes_records_and_takes_none_is_not_heard() {
+    let mut ours = Carrier::new();
+    let mut count = 0;
+    while !ours.is_congested() {
+        let stream = ours.open().expect("the one before was given up");
+        ours.reset(stream, 0);
+        count += 1;
+        assert!(count < 10_000, "what waits for the channel is bounded");
+    }
+    while ours.next_record().is_some() {}
+    assert!(!ours.is_congested());
+}
+
+#[test]
 fn streams_are_few_at_once_and_any_number_in_all() {
     let (mut ours, mut theirs) = (Carrier::new(), Carrier::new());
     for round in 0..4 {

@@ -296,6 +296,17 @@ async fn attempt(dialer: &Dialer, node: NodeId, target: Target) -> Outcome {
     }
 }
 
+/// The places that an address names; none if its name does not resolve.
+pub(super) async fn resolved(address: &Address) -> Vec<SocketAddr> {
+    match Target::of(address) {
+        Target::Socket(place) => vec![place],
+        Target::Name(name) => match resolve(&name).await {
+            Outcome::Resolved(places) => places,
+            Outcome::Linked(_) | Outcome::Failed(_) => Vec::new(),
+        },
+    }
+}
+
 /// Host names are resolved side by side, each on a thread that nothing can interrupt. Their number is limited: dead name servers
 /// would otherwise occupy every blocking thread, and disk work would wait.
 async fn resolve(address: &Address) -> Outcome {

@@ -246,7 +246,8 @@ impl Endpoint {
         node: NodeId,
         address: &Address,
     ) -> Result<(CarriedLink, Carrying), CarriedError> {
-        let stream = TcpStream::connect(address.as_str()).await.map_err(CarriedError::no_stream)?;
+        let places = dial::resolved(address).await;
+        let stream = TcpStream::connect(&places[..]).await.map_err(CarriedError::no_stream)?;
         // Messages are gathered by the layers above: what is sent is to leave at once.
         stream.set_nodelay(true).map_err(CarriedError::no_stream)?;
         let url = format!("ws://{address}{WEB_TRANSPORT_PATH}");
@@ -258,22 +259,34 @@ impl Endpoint {
         }
     }
 
-    /// A link's whole life on a WebSocket that a peer asked for, whose HTTP upgrade is done: the proof of keys, [`Endpoint::hand_over`],
-    /// and the moving of its bytes until it is closed.
-    pub async fn run_web_socket<S: ByteStream>(&self, stream: S) {
-        self.run(carried::accept_web_socket(stream, &self.identity, None)).await;
+    /// A link by a WebSocket that a peer asked for, whose HTTP upgrade is done, once the peer has proved its key. It is for
+    /// [`Endpoint::run_link`].
+    ///
+    /// # Errors
+    /// If the peer proves no key.
+    pub async fn accept_web_socket<S: ByteStream>(
+        &self,
+        stream: S,
+    ) -> Result<(CarriedLink, Carrying), CarriedError> {
+        carried::accept_web_socket(stream, &self.identity, None).await
     }
 
-    /// The same on the channel of a page.
+    /// A link's whole life on the channel of a page.
     pub async fn run_web_transport(&self, channel: WebTransportChannel) {
-        self.run(carried::accept_web_transport(channel, &self.identity)).await;
-    }
-
-    async fn run(&self, handshake: impl Future<Output = Result<(CarriedLink, Carrying), CarriedError>>) {
-        match handshake.await {
-            Ok((link, carrying)) => drop(tokio::join!(self.hand_over(link), carrying)),
+        match carried::accept_web_transport(channel, &self.identity).await {
+            Ok((link, carrying)) => self.run_link(link, carrying).await,
             Err(error) => tracing::debug!(%error, "no link"),
         }
+    }
+
+    /// The rest of the life of a link whose peer has proved its key: [`Endpoint::hand_over`], and the moving of its bytes. A link that ends
+    /// before the node has taken it is not handed over.
+    pub async fn run_link(&self, link: CarriedLink, mut carrying: Carrying) {
+        tokio::select! {
+            () = self.hand_over(link) => {}
+            () = &mut carrying => return,
+        }
+        carrying.await;
     }
 
     /// The next link over another transport. Dropping the future cancels it without loss.

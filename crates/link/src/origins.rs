@@ -27,9 +27,19 @@ impl Origins {
     pub fn admit(&self, origin: Option<&str>, host: Option<&str>) -> bool {
         let (Self::OwnAnd(listed), Some(origin)) = (self, origin) else { return true };
         let own = origin.split_once("://").map(|(_, authority)| authority);
-        let is_own = host.is_some_and(|host| own.is_some_and(|own| own.eq_ignore_ascii_case(host)));
+        let is_same = host.is_some_and(|host| own.is_some_and(|own| own.eq_ignore_ascii_case(host)));
+        let is_own = is_same && host.is_some_and(is_of_this_network);
         is_own || listed.iter().any(|listed| listed.eq_ignore_ascii_case(origin))
     }
+}
+
+/// Whether a host is one that no stranger's name servers answer for. A page of a public name could have that name lead here (DNS
+/// rebinding), and would look like one of this node: such names are to be listed.
+fn is_of_this_network(host: &str) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let name = name.map_or(host, |(name, _)| name);
+    let is_address = name.starts_with('[') || name.parse::<std::net::Ipv4Addr>().is_ok();
+    is_address || !name.contains('.') || name.to_ascii_lowercase().ends_with(".local")
 }
 
 #[cfg(test)]
@@ -55,5 +65,15 @@ mod tests {
             assert!(Origins::Any.admit(origin, None));
         }
         assert!(!origins.admit(Some("http://192.0.2.1:4433"), None));
+        for (host, is_own) in [
+            ("localhost:4433", true),
+            ("[2001:db8::1]:4433", true),
+            ("nas:4433", true),
+            ("nas.local", true),
+            ("evil.example:4433", false),
+            ("1.2.3.4.evil.example", false),
+        ] {
+            assert_eq!(origins.admit(Some(&format!("https://{host}")), Some(host)), is_own, "{host}");
+        }
     }
 }

@@ -37,7 +37,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub use self::throttle::Throttle;
@@ -176,7 +176,8 @@ impl Node {
         let finding = Finding::start(&endpoint, (finders, lan_seen), advertise, &ground);
         let finding = finding.at(options.meeting_places.take());
         let (coordination, libraries) = (options.coordination.take(), options.libraries.take());
-        let place = Place { endpoint, tasks: ground.tasks.clone(), coordination, libraries };
+        let sessions = Arc::new(Semaphore::new(limits::WEB_SESSIONS_MAX));
+        let place = Place { endpoint, tasks: ground.tasks.clone(), sessions, coordination, libraries };
         Self::start_on(place, finding, ground, options)
     }
 

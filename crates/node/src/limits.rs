@@ -12,3 +12,5 @@ pub const FOUND_WAITING_MAX: usize = 256;
 /// facts wait in their bounded queue, streams and disks wait for that, and peers for those. Engine time stands still meanwhile, as if
 /// the machine slept, so that no peer is given up for it.
 pub const LATE_EVENTS_MAX: usize = 4096;
+/// WebTransport sessions of pages at once, proven or not; others are turned away.
+pub const WEB_SESSIONS_MAX: usize = 1024;

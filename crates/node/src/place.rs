@@ -1,18 +1,23 @@
 //! A node's place on the network: its endpoint, which gives links of every transport, and who takes links of other protocols than the
 //! peers'.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use swarm_core::base::NodeId;
+use swarm_core::base::limits::SOURCE_ADDRESSES_MAX;
 use swarm_core::manifest::Address;
 use swarm_core::trust::{Denial, Role};
 use swarm_core::wire::CloseCode;
+use swarm_link::limits::DIAL_STAGGER;
 use swarm_link::{
     Admission, AnyLink, CarriedLink, DialError, Endpoint, LinkOptions, Network, Protocol, QuicLink,
+    WebTransportChannel,
 };
 
 #[derive(Clone)]
@@ -20,6 +25,8 @@ pub(super) struct Place {
     pub(super) endpoint: Endpoint,
     /// Of the node: links of pages are carried among them.
     pub(super) tasks: TaskTracker,
+    /// WebTransport sessions that may yet begin.
+    pub(super) sessions: Arc<Semaphore>,
     /// Takes links to a coordinator, if this node is one.
     pub(super) coordination: Option<mpsc::Sender<QuicLink>>,
     /// Takes links about libraries, if this node keeps some.
@@ -27,7 +34,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// A link by WebSocket, at the first address that gives one: a node that serves pages takes them on the TCP port with the number of
+    /// A link by WebSocket, at the first address that gives one, each tried a little after the one before: a node that serves pages takes them on the TCP port with the number of
     /// its UDP port.
     /// It begins when QUIC has failed, or has had its head start.
     async fn dial_web_socket(
@@ -37,19 +44,46 @@ impl Place {
         quic_failed: &Notify,
     ) -> Option<CarriedLink> {
         let _ = timeout(QUIC_HEAD_START, quic_failed.notified()).await;
-        for address in addresses {
-            let dialing = self.endpoint.dial_web_socket(node, address);
-            match timeout(WEB_SOCKET_TIMEOUT, dialing).await {
-                Ok(Ok((link, carrying))) => {
+        let mut attempts = JoinSet::new();
+        for (number, address) in (0u32..).zip(addresses.iter().take(SOURCE_ADDRESSES_MAX)) {
+            let (endpoint, address) = (self.endpoint.clone(), address.clone());
+            attempts.spawn(async move {
+                tokio::time::sleep(DIAL_STAGGER * number).await;
+                let dialed = timeout(WEB_SOCKET_TIMEOUT, endpoint.dial_web_socket(node, &address)).await;
+                (address, dialed)
+            });
+        }
+        while let Some(done) = attempts.join_next().await {
+            match done {
+                Ok((address, Ok(Ok((link, carrying))))) => {
                     self.tasks.spawn(carrying);
-                    tracing::debug!(node = %node.short(), %address, "linked by WebSocket, because QUIC does not get through");
+                    tracing::debug!(node = %node.short(), %address, "linked by WebSocket: QUIC does not get through");
                     return Some(link);
                 }
-                Ok(Err(error)) => tracing::debug!(node = %node.short(), %address, %error, "no WebSocket"),
-                Err(_) => tracing::debug!(node = %node.short(), %address, "no WebSocket in time"),
+                Ok((address, Ok(Err(error)))) => {
+                    tracing::debug!(node = %node.short(), %address, %error, "no WebSocket");
+                }
+                Ok((address, Err(_))) => {
+                    tracing::debug!(node = %node.short(), %address, "no WebSocket in time")
+                }
+                // An attempt does not panic, and none is aborted.
+                Err(_) => {}
             }
         }
         None
+    }
+
+    /// Carries the link of a page, if there are not too many.
+    fn run(&self, channel: WebTransportChannel) {
+        let Ok(session) = Arc::clone(&self.sessions).try_acquire_owned() else {
+            let reason = "this node has as many pages as it may: try again later";
+            return channel.close(CloseCode::TooManyLinks.code(), reason);
+        };
+        let endpoint = self.endpoint.clone();
+        self.tasks.spawn(async move {
+            endpoint.run_web_transport(channel).await;
+            drop(session);
+        });
     }
 
     /// Returns a link if it is for peers' traffic. A full queue is no reason to keep peers waiting.
@@ -120,10 +154,7 @@ impl Network for Place {
                     }
                 }
                 Some(link) = self.endpoint.accept_carried() => return Some(link.into()),
-                Some(channel) = self.endpoint.accept_web() => {
-                    let endpoint = self.endpoint.clone();
-                    self.tasks.spawn(async move { endpoint.run_web_transport(channel).await });
-                }
+                Some(channel) = self.endpoint.accept_web() => self.run(channel),
             }
         }
     }

@@ -22,7 +22,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::files;
-use crate::limits::{CLIENTS_MAX, HEAD_LEN_MAX, HEAD_TIMEOUT, WEB_SOCKETS_MAX};
+use crate::limits::{
+    CLIENT_TIMEOUT, CLIENTS_MAX, HEAD_LEN_MAX, HEAD_TIMEOUT, WEB_SOCKETS_MAX, WEB_SOCKETS_UNPROVEN_MAX,
+};
 use crate::secure::{self, TLS_HANDSHAKE};
 use swarm_link::{Endpoint, Origins, WEB_TRANSPORT_PATH, WebCertificateError, WebTransportOptions};
 
@@ -36,6 +38,7 @@ struct Shared {
     endpoint: Endpoint,
     origins: Origins,
     sockets: Arc<Semaphore>,
+    unproven: Arc<Semaphore>,
     ending: CancellationToken,
     tasks: TaskTracker,
 }
@@ -53,8 +56,9 @@ impl WebServer {
         (ending, tasks): (CancellationToken, TaskTracker),
     ) -> Result<Self, WebCertificateError> {
         endpoint.serve_web_transport(WebTransportOptions { clock, origins: origins.clone() })?;
-        let sockets = Arc::new(Semaphore::new(WEB_SOCKETS_MAX));
-        Ok(Self { shared: Arc::new(Shared { endpoint, origins, sockets, ending, tasks }) })
+        let [sockets, unproven] =
+            [WEB_SOCKETS_MAX, WEB_SOCKETS_UNPROVEN_MAX].map(|max| Arc::new(Semaphore::new(max)));
+        Ok(Self { shared: Arc::new(Shared { endpoint, origins, sockets, unproven, ending, tasks }) })
     }
 
     /// Answers clients until the node ends, over HTTP and HTTPS on one port: the first byte of a client tells which.
@@ -70,7 +74,9 @@ impl WebServer {
                 Some(Ok((stream, _))) => {
                     let (server, tls, ending) = (self.clone(), tls.clone(), ending.clone());
                     self.shared.tasks.spawn(async move {
-                        let _ = ending.run_until_cancelled(server.client(stream, tls)).await;
+                        // A client that is slow, or gone, is its own affair.
+                        let client = timeout(CLIENT_TIMEOUT, Box::pin(server.client(stream, tls)));
+                        let _ = ending.run_until_cancelled(client).await;
                         drop(slot);
                     });
                 }
@@ -184,16 +190,25 @@ impl WebServer {
                 "this node lets no page of that site link: see --web-origin\n",
             );
         }
-        let Ok(slot) = Arc::clone(&self.shared.sockets).try_acquire_owned() else {
+        let Shared { sockets, unproven, .. } = &*self.shared;
+        let (slot, unproven) =
+            (Arc::clone(sockets).try_acquire_owned(), Arc::clone(unproven).try_acquire_owned());
+        let (Ok(slot), Ok(unproven)) = (slot, unproven) else {
             return text(StatusCode::SERVICE_UNAVAILABLE, "too many links: try again later\n");
         };
         let upgrading = hyper::upgrade::on(request);
         let (endpoint, ending) = (self.shared.endpoint.clone(), self.shared.ending.clone());
         self.shared.tasks.spawn(async move {
             let link = async {
-                match upgrading.await {
-                    Ok(upgraded) => endpoint.run_web_socket(TokioIo::new(upgraded)).await,
-                    Err(error) => tracing::debug!(%error, "no upgrade to a WebSocket"),
+                let upgraded = match upgrading.await {
+                    Ok(upgraded) => upgraded,
+                    Err(error) => return tracing::debug!(%error, "no upgrade to a WebSocket"),
+                };
+                let proven = endpoint.accept_web_socket(TokioIo::new(upgraded)).await;
+                drop(unproven);
+                match proven {
+                    Ok((link, carrying)) => endpoint.run_link(link, carrying).await,
+                    Err(error) => tracing::debug!(%error, "no link"),
                 }
             };
             let _ = ending.run_until_cancelled(Box::pin(link)).await;
@@ -314,10 +329,9 @@ mod tests {
         assert_eq!(status(&ASKING).await, 101);
         assert_eq!(status(&[&ASKING[..], &[("origin", "http://127.0.0.1:4433")]].concat()).await, 101);
         assert_eq!(status(&[&ASKING[..], &[("origin", "https://evil.example")]].concat()).await, 403);
-        for missing in 1..ASKING.len() {
-            let mut headers = ASKING.to_vec();
-            headers.remove(missing);
-            assert_eq!(status(&headers).await, 426, "without {}", ASKING[missing].0);
+        for (name, _) in &ASKING[1..] {
+            let headers: Vec<_> = ASKING.into_iter().filter(|(other, _)| other != name).collect();
+            assert_eq!(status(&headers).await, 426, "without {name}");
         }
     }
 

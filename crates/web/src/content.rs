@@ -1,7 +1,7 @@
 //! A content's chunks as a page keeps them: what is verified, what is durable, and the record of it. Invariant: a chunk is verified only
 //! after its bytes were hashed here, and durable only after a flush that began later.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
@@ -19,6 +19,8 @@ pub(crate) struct Content {
     fresh: Vec<ChunkIndex>,
     /// What the flush that is under way makes durable.
     flushing: Vec<ChunkIndex>,
+    /// Chunks that were kept in parts and are being read back: what comes of them meanwhile must not reach the disk.
+    verifying: BTreeSet<ChunkIndex>,
     /// Verified bytes to serve from, newest last.
     cached: VecDeque<(ChunkIndex, Bytes)>,
 }
@@ -27,7 +29,7 @@ impl Content {
     pub(crate) fn new(manifest: Manifest) -> Self {
         let verified = Bitfield::new(manifest.geometry().chunk_count());
         let (fresh, flushing, cached) = (Vec::new(), Vec::new(), VecDeque::new());
-        Self { manifest, is_open: false, verified, fresh, flushing, cached }
+        Self { manifest, is_open: false, verified, fresh, flushing, verifying: BTreeSet::new(), cached }
     }
 
     /// The order to open its storage.
@@ -67,6 +69,21 @@ impl Content {
 
     pub(crate) fn is_verified(&self, chunk: ChunkIndex) -> bool {
         self.verified.contains(chunk.get())
+    }
+
+    /// A chunk is being read back.
+    pub(crate) fn verify(&mut self, chunk: ChunkIndex) {
+        self.verifying.insert(chunk);
+    }
+
+    /// It was.
+    pub(crate) fn has_verified(&mut self, chunk: ChunkIndex) {
+        self.verifying.remove(&chunk);
+    }
+
+    /// Whether a part of a chunk may be written, unchecked: not over bytes that were checked, or are being checked.
+    pub(crate) fn takes_parts(&self, chunk: ChunkIndex) -> bool {
+        !self.is_verified(chunk) && !self.verifying.contains(&chunk)
     }
 
     /// A chunk is written that was checked.
@@ -148,6 +165,29 @@ const RECORD_VERSION: u8 = 1;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_chunk_that_is_read_back_takes_no_parts_meanwhile() {
+        let file = swarm_core::manifest::File {
+            path: swarm_core::manifest::EntryPath::new("film").expect("a name"),
+            len: 3,
+            executable: false,
+            blake3: *blake3::hash(b"abc").as_bytes(),
+            sha256: None,
+            chunk_len_log2: 0,
+            chunk_hashes: Bytes::new(),
+        };
+        let mut content = Content::new(Manifest::new(vec![file], Vec::new()).expect("it adds up"));
+        let chunk = content.manifest.geometry().chunk(0).expect("it has one");
+        assert!(content.takes_parts(chunk));
+        content.verify(chunk);
+        assert!(!content.takes_parts(chunk));
+        content.has_verified(chunk);
+        assert!(content.takes_parts(chunk) && !content.check(chunk, Bytes::from_static(b"abd")));
+        assert!(content.check(chunk, Bytes::from_static(b"abc")));
+        content.on_verified(chunk);
+        assert!(!content.takes_parts(chunk));
+    }
 
     #[test]
     fn a_record_gives_back_its_chunks_and_nothing_if_it_is_damaged_or_of_another_content() {

@@ -13,7 +13,7 @@ use crate::effect::{Channel, Effect, Notice, ReadId};
 use crate::limits::{
     BUFFERS_LEN_MAX, CHANNEL_WAITING_LEN_MAX, CONTROL_WAITING_LEN_MAX, HANDSHAKE_TIMEOUT, PING_INTERVAL,
 };
-use crate::link::{Link, Own, Stage, Up};
+use crate::link::{HandshakeFault, Link, Own, Stage, Up};
 use crate::receiving::Came;
 use crate::uploading::Next;
 use swarm_carrier::{Binding, Happened, StreamId};
@@ -21,10 +21,10 @@ use swarm_core::base::limits::LINK_IDLE_TIMEOUT;
 use swarm_core::base::{Bitfield, Category, ContentId, Instant, NodeId};
 use swarm_core::manifest::{ChunkIndex, Manifest, Run, SigningKey, Source};
 use swarm_core::trust::Role;
-use swarm_core::wire::{DeclineReason, Message, RequestId};
+use swarm_core::wire::{CloseCode, DeclineReason, Message, RequestId};
 use swarm_engine::{
     ChunkVerdict, DialFailure, Engine, Event, FetchFailure, Input, Join, Kept, LinkId, Order, Output,
-    Patience, Purpose, Reread, RunRequest, Snapshot, UploadEnd, Violation,
+    Patience, Purpose, Refusal, RefusalCause, Reread, RunRequest, Snapshot, UploadEnd, Violation,
 };
 
 /// A node in a page.
@@ -245,14 +245,25 @@ impl Driver {
         | Purposed::VerifyKept(content, chunk)
         | Purposed::Reread(content, chunk)) = purpose;
         let Some(state) = self.contents.get_mut(&content) else { return };
+        let is_readable = bytes.is_some();
         let is_right = bytes.is_some_and(|bytes| state.check(chunk, bytes));
         match purpose {
+            // The fault of the storage, and of no peer.
+            Purposed::VerifyKept(..) if !is_readable => {
+                state.has_verified(chunk);
+                let words = "what was received cannot be read back: reload the page to go on";
+                return self.on_store_failed(content, Category::Disk, words);
+            }
+            Purposed::Reread(..) if !is_readable => {
+                self.tell(Input::Reread { content, chunk, found: Reread::Trouble });
+            }
             Purposed::Upload(..) if is_right => {}
             Purposed::Upload(..) => {
                 state.on_lost(chunk);
                 self.lose(content, chunk);
             }
             Purposed::VerifyKept(..) => {
+                state.has_verified(chunk);
                 if is_right {
                     state.on_verified(chunk);
                 }
@@ -339,7 +350,12 @@ impl Driver {
                     self.on_upload(channel, next);
                 }
             }
-            Output::VerifyKept { content, chunk } => self.read(Purposed::VerifyKept(content, chunk)),
+            Output::VerifyKept { content, chunk } => {
+                if let Some(state) = self.contents.get_mut(&content) {
+                    state.verify(chunk);
+                }
+                self.read(Purposed::VerifyKept(content, chunk));
+            }
             Output::Reread { content, chunk } => self.read(Purposed::Reread(content, chunk)),
             Output::Flush { content } => {
                 if let Some(state) = self.contents.get_mut(&content) {
@@ -416,7 +432,17 @@ impl Driver {
         let Some(link) = self.links.get_mut(&channel) else { return };
         let step = match link.on_message(message, &own) {
             Ok(step) => step,
-            Err(fault) => return self.give_up(channel, &fault.0),
+            Err(HandshakeFault { words, is_final }) => {
+                let node = link.node.filter(|_| link.is_dialed && is_final);
+                self.give_up(channel, &words);
+                // No use dialing it again there.
+                if let (Some(node), Some(Input::DialFailed { failure, .. })) = (node, self.inputs.back_mut())
+                {
+                    *failure = DialFailure::Refused(Refusal::new(RefusalCause::WrongKey, words));
+                    debug_assert_ne!(node, self.node);
+                }
+                return;
+            }
         };
         let mut send = |message: Option<Bytes>| {
             self.effects.extend(message.map(|message| Effect::Send { channel, message }));
@@ -464,9 +490,14 @@ impl Driver {
                 let (link, rtt) = (link_of(channel), now - up.pinged_at);
                 self.tell(Input::Measured { link, rtt });
             }
-            Happened::Closed { reason, .. } => {
+            Happened::Closed { code, reason } => {
                 self.effects.push_back(Effect::Close { channel, reason: String::new() });
                 self.drop_link(channel, &format!("the peer closed the link: {reason}"));
+                if CloseCode::from_code(code) == Some(CloseCode::TurnedAway)
+                    && let Some(Input::LinkDown { link, reason }) = self.inputs.pop_back()
+                {
+                    self.tell(Input::TurnedAway { link, reason });
+                }
             }
             // Streams are read, and uploads carried on, after each fact.
             Happened::Arrived(_) | Happened::Room | Happened::Nothing => {}
@@ -513,7 +544,8 @@ impl Driver {
         match came {
             Came::Bytes(request, len) => self.tell(Input::Received { link, request, len }),
             Came::Over { request, content, run, bytes } => {
-                self.settle((channel, request), content, run, &bytes);
+                let from = self.links.get(&channel).and_then(|link| link.node);
+                self.settle((channel, request), from, (content, run), &bytes);
                 self.tell(Input::StreamEnded { link, request });
             }
             Came::Wrong(request) => {
@@ -524,16 +556,15 @@ impl Driver {
         }
     }
 
-    /// Checks and writes the whole chunks of what came; keeps the rest.
+    /// Checks and writes the whole chunks of what came; keeps the rest, if the engine has not closed the link.
     fn settle(
         &mut self,
         (channel, request): (Channel, RequestId),
-        content: ContentId,
-        run: Run,
+        from: Option<NodeId>,
+        (content, run): (ContentId, Run),
         bytes: &Bytes,
     ) {
-        let link = link_of(channel);
-        let from = self.links.get(&channel).and_then(|link| link.node);
+        let (link, is_up) = (link_of(channel), self.links.contains_key(&channel));
         let Some(state) = self.contents.get_mut(&content).filter(|state| state.is_open) else { return };
         let pieces: Vec<_> = state.manifest.geometry().pieces(run).collect();
         let mut at = 0;
@@ -545,14 +576,16 @@ impl Driver {
             let (part, chunk) = (bytes.slice(at..at + len), piece.chunk);
             at += len;
             if len < piece.len as usize || !piece.is_whole {
-                if !state.is_verified(chunk) {
+                if is_up && state.takes_parts(chunk) {
                     self.effects.push_back(state.write(chunk, piece.offset, part));
+                    let (offset, len) = (piece.offset, len as u32);
+                    self.inputs.push_back(Input::SliceKept { link, request, chunk, offset, len });
                 }
-                let (offset, len) = (piece.offset, len as u32);
-                self.inputs.push_back(Input::SliceKept { link, request, chunk, offset, len });
                 continue;
             }
-            self.inputs.push_back(Input::ChunkArrived { link, request, chunk });
+            if is_up {
+                self.inputs.push_back(Input::ChunkArrived { link, request, chunk });
+            }
             let is_right = state.check(chunk, part.clone());
             if is_right && !state.is_verified(chunk) {
                 self.effects.push_back(state.write(chunk, 0, part));
@@ -657,12 +690,26 @@ impl Driver {
             Stage::Up(_) if silence >= LINK_IDLE_TIMEOUT => {
                 self.give_up(channel, "the link timed out: the peer sent nothing");
             }
-            Stage::Up(up) if now - up.pinged_at >= PING_INTERVAL => self.ping(channel),
-            Stage::Up(_) => {}
+            Stage::Up(up) => {
+                let is_due = now - up.pinged_at >= PING_INTERVAL;
+                if is_due {
+                    self.ping(channel);
+                    self.end_stalled(channel);
+                }
+            }
             _ if silence >= HANDSHAKE_TIMEOUT => {
                 self.give_up(channel, "the peer did not prove its key in time");
             }
             _ => {}
+        }
+    }
+
+    /// Ends an upload of which the peer has taken nothing for too long.
+    fn end_stalled(&mut self, channel: Channel) {
+        let now = self.now;
+        let Some(up) = self.up(channel) else { return };
+        if let Some(next) = up.uploading.end_stalled(&mut up.carrier, now) {
+            self.on_upload(channel, next);
         }
     }
 
@@ -677,15 +724,22 @@ impl Driver {
 
     /// Closes a link by order of the engine.
     fn close(&mut self, channel: Channel, code: u32, reason: &str) {
-        let Some(link) = self.links.get_mut(&channel) else { return };
+        let Some(mut link) = self.links.remove(&channel) else { return };
+        let from = link.node;
         if let Some(up) = link.up() {
+            let came = up.receiving.end();
             for record in up.carrier.close(code, reason) {
                 let mut message = BytesMut::with_capacity(record.encoded_len());
                 record.encode(&mut message);
                 self.effects.push_back(Effect::Send { channel, message: message.freeze() });
             }
+            // Whole chunks that came are good whatever becomes of the link.
+            for came in came {
+                if let Came::Over { request, content, run, bytes } = came {
+                    self.settle((channel, request), from, (content, run), &bytes);
+                }
+            }
         }
-        self.links.remove(&channel);
         self.effects.push_back(Effect::Close { channel, reason: reason.to_owned() });
     }
 

@@ -12,6 +12,8 @@ pub const CHANNEL_WAITING_LEN_MAX: usize = 1 << 20;
 pub const CONTROL_WAITING_LEN_MAX: usize = 4 << 20;
 /// A link is asked for a sign of life so often.
 pub const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// Longest time for which a peer takes nothing of what it asked for, as in a native node.
+pub const UPLOAD_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest time from an open channel to a link.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Chunks that were verified just now and are kept to be served from, each up to 16 MiB long.

@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use crate::receiving::Receiving;
 use crate::uploading::Uploading;
-use swarm_carrier::{Acceptor, Binding, Carrier, Dialer, NoiseDialer, ProofError, Unproven, accept_noise};
+use swarm_carrier::{
+    Acceptor, Binding, Carrier, Dialer, NoiseDialer, NoiseError, ProofError, Unproven, accept_noise,
+};
 use swarm_core::base::{Instant, NodeId};
 use swarm_core::manifest::SigningKey;
 
@@ -109,15 +111,14 @@ impl Link {
     pub(crate) fn on_message(&mut self, message: &[u8], own: &Own<'_>) -> Result<Step, HandshakeFault> {
         match std::mem::replace(&mut self.stage, Stage::Opening) {
             Stage::NoiseDialed(noise) => {
-                let keys = noise.finish(message).map_err(|error| HandshakeFault(error.to_string()))?;
+                let keys = noise.finish(message)?;
                 let peer = self.node.ok_or(HandshakeFault::untimely())?;
                 let (dialer, first) = Dialer::start(Binding::Noise(keys.hash), own.node, peer, own.seed);
                 self.stage = Stage::Named(dialer);
                 Ok(Step { keys: Some((keys.sending, keys.receiving)), ..Step::say(first) })
             }
             Stage::NoiseAwaited => {
-                let accepted = accept_noise(message, &own.seed);
-                let (answer, keys) = accepted.map_err(|error| HandshakeFault(error.to_string()))?;
+                let (answer, keys) = accept_noise(message, &own.seed)?;
                 self.stage = Stage::NameAwaited(Acceptor::new(Binding::Noise(keys.hash), own.node, own.seed));
                 let keys = Some((keys.sending, keys.receiving));
                 Ok(Step { say_plain: Some(answer), keys, say: None, proven: None })
@@ -151,19 +152,31 @@ impl Link {
     }
 }
 
-/// Why a handshake failed, for people.
+/// Why a handshake failed.
 #[derive(Debug)]
-pub(crate) struct HandshakeFault(pub(crate) String);
+pub(crate) struct HandshakeFault {
+    /// For people.
+    pub(crate) words: String,
+    /// Another node is there, so that there is no use in trying again.
+    pub(crate) is_final: bool,
+}
 
 impl HandshakeFault {
     fn untimely() -> Self {
-        Self("a message came that is none of the handshake".to_owned())
+        Self { words: "a message came that is none of the handshake".to_owned(), is_final: false }
+    }
+}
+
+impl From<NoiseError> for HandshakeFault {
+    fn from(error: NoiseError) -> Self {
+        Self { words: error.to_string(), is_final: false }
     }
 }
 
 impl From<ProofError> for HandshakeFault {
     fn from(error: ProofError) -> Self {
-        Self(format!("the peer {error}"))
+        let is_final = matches!(error, ProofError::WrongKey(_) | ProofError::Myself);
+        Self { words: format!("the peer {error}"), is_final }
     }
 }
 

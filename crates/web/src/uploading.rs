@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use crate::content::Content;
+use crate::limits::UPLOAD_STALL_TIMEOUT;
 use swarm_carrier::{Carrier, StreamId};
-use swarm_core::base::ContentId;
+use swarm_core::base::{ContentId, Instant};
 use swarm_core::manifest::{ChunkIndex, Piece, Run};
 use swarm_core::wire::{ChunkStreamHeader, RequestId};
 use swarm_engine::UploadEnd;
@@ -16,6 +17,10 @@ pub(crate) struct Uploading {
     queue: VecDeque<Upload>,
     /// Streams that were handed over and may still be taken back.
     sent: BTreeMap<RequestId, StreamId>,
+    /// Bytes that the carrier has taken, of all uploads.
+    taken_len: u64,
+    /// How many those were at the last look, and when that was more than before.
+    looked_at: (u64, Instant),
 }
 
 #[derive(Debug)]
@@ -70,7 +75,7 @@ impl Uploading {
             while !upload.waiting.is_empty() {
                 match carrier.write(stream, &mut upload.waiting) {
                     Ok(0) => return Next::Waits,
-                    Ok(_) => {}
+                    Ok(len) => self.taken_len += len as u64,
                     Err(_) => return self.end(carrier, UploadEnd::Stopped),
                 }
             }
@@ -92,6 +97,15 @@ impl Uploading {
             upload.sent_len += u64::from(piece.len);
             upload.waiting = bytes.slice(piece.offset as usize..(piece.offset + piece.len) as usize);
         }
+    }
+
+    /// Ends the first one if nothing of it was taken for too long: its peer does not read.
+    pub(crate) fn end_stalled(&mut self, carrier: &mut Carrier, now: Instant) -> Option<Next> {
+        if self.queue.is_empty() || self.looked_at.0 != self.taken_len {
+            self.looked_at = (self.taken_len, now);
+            return None;
+        }
+        (now - self.looked_at.1 >= UPLOAD_STALL_TIMEOUT).then(|| self.end(carrier, UploadEnd::Stalled))
     }
 
     /// Takes an upload back, as far as it has not reached the peer. Returns how it ended, unless that was told.
@@ -141,5 +155,47 @@ impl Uploading {
         }
         debug_assert!(end != UploadEnd::Sent || upload.sent_len == u64::from(upload.run.len()));
         Next::Over(upload.request, upload.sent_len, end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use swarm_core::manifest::{ChunkHasher, EntryPath, File, Geometry, Manifest};
+
+    #[test]
+    fn an_upload_that_is_not_read_ends() {
+        let bytes = vec![5; 4 << 20];
+        let geometry = Geometry::new([(bytes.len() as u64, 22)]).expect("one file");
+        let chunk = geometry.chunk(0).expect("it has one");
+        let hash = ChunkHasher::hash(&geometry.span(chunk), &bytes);
+        let path = EntryPath::new("film").expect("a name");
+        let (len, chunk_hashes) = (bytes.len() as u64, Bytes::new());
+        let file = File {
+            path,
+            len,
+            executable: false,
+            blake3: hash,
+            sha256: None,
+            chunk_len_log2: 0,
+            chunk_hashes,
+        };
+        let manifest = Manifest::new(vec![file], Vec::new()).expect("it adds up");
+        let (content, run) = (manifest.id(), manifest.geometry().run(0, 0, 4 << 20).expect("a chunk"));
+        let mut state = Content::new(manifest);
+        state.open_whole();
+        assert!(state.check(chunk, bytes.into()));
+        let (mut uploading, mut carrier) = (Uploading::default(), Carrier::new());
+        let start = Instant::ZERO;
+        assert_eq!(uploading.end_stalled(&mut carrier, start), None);
+        uploading.start(RequestId(1), content, run, &state);
+        let contents = BTreeMap::from([(content, state)]);
+        while uploading.carry_on(&mut carrier, &contents) == Next::Waits && carrier.next_record().is_some() {}
+        assert_eq!(uploading.end_stalled(&mut carrier, start), None, "it moved since the last look");
+        let soon = start + UPLOAD_STALL_TIMEOUT / 2;
+        assert_eq!(uploading.end_stalled(&mut carrier, soon), None);
+        let ended = uploading.end_stalled(&mut carrier, start + UPLOAD_STALL_TIMEOUT);
+        assert!(matches!(ended, Some(Next::Over(RequestId(1), _, UploadEnd::Stalled))), "{ended:?}");
+        assert_eq!(uploading.carry_on(&mut carrier, &contents), Next::Waits);
     }
 }

@@ -74,8 +74,7 @@ export class SwarmNode {
   #onStopped = null;
 
   /** Engine time, which stands still while the machine sleeps. */
-  #startedAt = performance.now();
-  #sleptMs = 0;
+  #engineMs = 0;
   #tickedAt = performance.now();
   #tickedWall = Date.now();
   #wakeAt = 0;
@@ -569,14 +568,13 @@ export class SwarmNode {
     [this.#tickedAt, this.#tickedWall] = [now, wall];
     if (gap > SLEPT_MS) {
       // Nothing of peers was heard in that time: it must not count as their silence.
-      this.#sleptMs += gap;
       this.#node.onWoke(gap);
-    } else if (wallGap - gap > SLEPT_MS) {
+    } else {
+      this.#engineMs += gap;
       // The clock of some systems stands still while the machine sleeps.
-      this.#node.onWoke(wallGap);
+      if (wallGap - gap > SLEPT_MS) this.#node.onWoke(wallGap);
     }
-    const wakeAt = this.#node.onTime(now - this.#startedAt - this.#sleptMs);
-    this.#wakeAt = wakeAt + this.#startedAt + this.#sleptMs;
+    this.#wakeAt = now + this.#node.onTime(this.#engineMs) - this.#engineMs;
   }
 
   /** Sets the timer of the next tick, unless one comes soon enough. */

@@ -15,19 +15,30 @@ use tokio::time::{Instant, interval, timeout};
 use super::channel::{ChannelReceive, ChannelSend};
 use super::streams::{CarriedFrameReader, CarriedFrameWriter, CarriedReceiver, CarriedSender};
 use crate::clock::Clock;
-use crate::limits::{LINK_FINISH_TIMEOUT, LINK_KEEP_ALIVE};
+use crate::limits::{EARLY_RECEIVE_WINDOW_LEN, LINK_FINISH_TIMEOUT, LINK_KEEP_ALIVE};
 use crate::{CloseReason, LinkStats};
 use swarm_carrier::limits::TAG_LEN;
 use swarm_carrier::{Carrier, Happened, Record, StreamId, Violation};
 use swarm_core::base::NodeId;
 use swarm_core::base::limits::LINK_IDLE_TIMEOUT;
 use swarm_core::manifest::Address;
-use swarm_core::wire::CloseCode;
+use swarm_core::wire::{CloseCode, FramingError};
 
-/// A link to a peer over a channel of messages. Clones are the same link.
+/// A link to a peer over a channel of messages. Clones are the same link. It closes, with code 0, when all clones and streams are dropped.
 #[derive(Clone)]
 pub struct CarriedLink {
     pub(super) shared: Arc<Shared>,
+    /// What all clones hold, and the task that moves the bytes does not.
+    _held: Arc<Held>,
+}
+
+/// Closes a link that nobody holds any more: its task would move its pings for ever.
+struct Held(Arc<Shared>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.say_last(CloseCode::Done.code(), "done");
+    }
 }
 
 /// Moves the bytes of a link; ends when the link is closed.
@@ -78,6 +89,8 @@ pub(super) struct State {
     pub(super) carrier: Carrier,
     /// Frames that came and were not taken.
     pub(super) frames_in: VecDeque<Bytes>,
+    /// How the peer broke the framing after those: nothing more of it is read.
+    pub(super) fault: Option<FramingError>,
     /// Streams that came and were not taken.
     opened: VecDeque<StreamId>,
     /// Who waits for bytes of a stream.
@@ -99,6 +112,7 @@ impl CarriedLink {
         let state = State {
             carrier: Carrier::new(),
             frames_in: VecDeque::new(),
+            fault: None,
             opened: VecDeque::new(),
             readers: BTreeMap::new(),
             over: BTreeMap::new(),
@@ -121,7 +135,8 @@ impl CarriedLink {
             rtt_nanos: AtomicU64::new(RTT_UNKNOWN.as_nanos() as u64),
         });
         let carrying = Box::pin(carry(Arc::clone(&shared), sender, receiver));
-        (Self { shared }, carrying)
+        let held = Arc::new(Held(Arc::clone(&shared)));
+        (Self { shared, _held: held }, carrying)
     }
 
     /// The node at the other end, proved by its key.
@@ -171,6 +186,7 @@ impl CarriedLink {
             return Err(CloseReason::ClosedHere);
         }
         self.shared.closed_reason().map_or(Ok(()), Err)?;
+        self.shared.taken.notify_one();
         Ok((CarriedFrameWriter::new(self.clone()), CarriedFrameReader::new(self.clone())))
     }
 
@@ -323,9 +339,16 @@ impl Shared {
         let mut state = self.lock();
         match state.carrier.receive(message)? {
             Happened::Control => {
-                // A frame that breaks the framing is for the reader of the control stream to find.
-                while let Ok(Some(frame)) = state.carrier.next_frame() {
-                    state.frames_in.push_back(frame);
+                loop {
+                    match state.carrier.next_frame() {
+                        Ok(Some(frame)) => state.frames_in.push_back(frame),
+                        Ok(None) => break,
+                        // For the reader of the control stream to find.
+                        Err(fault) => {
+                            state.fault = Some(fault);
+                            break;
+                        }
+                    }
                 }
                 self.frames.notify_waiters();
             }
@@ -373,9 +396,16 @@ impl Shared {
         Some(message.freeze())
     }
 
-    /// Whether more of the peer may be read: what it said before was taken.
-    fn may_read(state: &State) -> bool {
-        state.frames_in.len() < FRAMES_WAITING_MAX && !state.carrier.is_congested()
+    /// Whether more of the peer may be read: what it said before was taken. Before the node has taken the link, a peer needs only a key to
+    /// say something, so that little of it is kept.
+    fn may_read(&self, state: &State) -> bool {
+        let is_taken = self.is_control_taken.load(Ordering::Relaxed);
+        let has_room = if is_taken {
+            state.frames_in.len() < FRAMES_WAITING_MAX
+        } else {
+            state.frames_in.is_empty() && state.carrier.unread_len() < EARLY_RECEIVE_WINDOW_LEN.into()
+        };
+        has_room && state.fault.is_none() && !state.carrier.is_congested()
     }
 
     fn ping(&self) {
@@ -388,8 +418,19 @@ impl Shared {
     }
 }
 
+/// Ends a link whose task has ended, unless that has said why.
+struct Ended<'a>(&'a Shared);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.end(CloseReason::Reset);
+    }
+}
+
 /// Moves messages both ways until the link is closed.
 async fn carry(shared: Arc<Shared>, sender: impl ChannelSend, receiver: impl ChannelReceive) {
+    // Also when this is dropped before its end: nothing moves the bytes any more.
+    let _ended = Ended(&shared);
     let reason = tokio::select! {
         reason = read(&shared, receiver) => reason,
         reason = write(&shared, sender) => reason,
@@ -401,11 +442,16 @@ async fn carry(shared: Arc<Shared>, sender: impl ChannelSend, receiver: impl Cha
 }
 
 async fn read(shared: &Shared, mut receiver: impl ChannelReceive) -> CloseReason {
+    let mut closed = shared.closed.subscribe();
     loop {
-        if shared.when(&shared.taken, |state| Shared::may_read(state).then_some(())).await.is_err() {
+        if shared.when(&shared.taken, |state| shared.may_read(state).then_some(())).await.is_err() {
             return closed_here().await;
         }
-        match timeout(LINK_IDLE_TIMEOUT, receiver.next()).await {
+        let message = tokio::select! {
+            message = timeout(LINK_IDLE_TIMEOUT, receiver.next()) => message,
+            () = until_closed(&mut closed) => return closed_here().await,
+        };
+        match message {
             Ok(Ok(Some(message))) => {
                 if let Err(violation) = shared.receive(message) {
                     shared.say_last(CloseCode::Malformed.code(), &violation.to_string());
@@ -422,6 +468,11 @@ async fn read(shared: &Shared, mut receiver: impl ChannelReceive) -> CloseReason
             Err(_) => return CloseReason::TimedOut,
         }
     }
+}
+
+async fn until_closed(closed: &mut watch::Receiver<Option<CloseReason>>) {
+    // The sender is in what the link shares.
+    let _ = closed.wait_for(Option::is_some).await;
 }
 
 /// A link that was closed here is not read any more, and lives until its farewell has left, or for a while.

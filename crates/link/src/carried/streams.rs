@@ -77,7 +77,7 @@ impl CarriedFrameReader {
         let shared = &self.link.shared;
         let found = shared.when_came(&shared.frames, |state| match state.frames_in.pop_front() {
             Some(frame) => Some(Ok(frame)),
-            None => state.carrier.next_frame().map_or_else(|error| Some(Err(error)), |frame| frame.map(Ok)),
+            None => state.fault.map(Err),
         });
         let frame = found.await?;
         self.link.read_on();

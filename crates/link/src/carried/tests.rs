@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{DuplexStream, duplex};
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -10,12 +10,14 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use super::channel::{ChannelReceive as _, ChannelSend as _};
 use super::handshake::{CarriedError, accept_web_socket, dial_web_socket};
 use super::link::CarriedLink;
+use super::sealing::{SealedReceiver, SealedSender};
 use super::web_socket;
 use crate::limits::HANDSHAKE_TIMEOUT;
 use crate::{CloseReason, Identity, ReceiveError, SendError};
 use swarm_carrier::limits::{LINK_WINDOW_LEN, STREAM_WINDOW_LEN, STREAMS_MAX};
-use swarm_carrier::{NoiseDialer, ProofError};
+use swarm_carrier::{Binding, Dialer, NoiseDialer, ProofError, Record};
 use swarm_core::base::limits::LINK_IDLE_TIMEOUT;
+use swarm_core::wire::FramingError;
 
 const URL: &str = "ws://node.invalid/swarm";
 
@@ -103,6 +105,55 @@ async fn a_stream_that_is_not_read_holds_its_sender_up_and_no_other_stream() {
 }
 
 #[tokio::test]
+async fn a_peer_that_breaks_the_framing_is_told_of_and_not_read_any_more() {
+    let (ours, theirs) = duplex(1 << 16);
+    let (one, other) = (identity(1), identity(2));
+    let hostile = async {
+        let (mut sender, mut receiver) = web_socket::asked_for(ours, URL).await.expect("upgraded");
+        let (noise, first) = NoiseDialer::start(&[1; 32]);
+        sender.send(first).await.expect("it listens");
+        sender.flush().await.expect("it listens");
+        let keys =
+            noise.finish(&receiver.next().await.expect("a message").expect("it is open")).expect("Noise");
+        let mut sender = SealedSender::new(sender, &keys.sending);
+        let mut receiver = SealedReceiver::new(receiver, &keys.receiving);
+        let binding = Binding::Noise(keys.hash);
+        let (dialer, first) = Dialer::start(binding, one.node_id(), other.node_id(), [2; 32]);
+        sender.send(first).await.expect("it listens");
+        sender.flush().await.expect("it listens");
+        let answer = receiver.next().await.expect("a message").expect("it is open");
+        let last = dialer.finish(&one.signing_key(), &answer).expect("proven");
+        sender.send(last).await.expect("it listens");
+        let endless = Record::Control(Bytes::from_static(&[0xff; 5]));
+        let flood = Record::Control(Bytes::from(vec![7; 60_000]));
+        let mut sent_len = 0;
+        for record in std::iter::once(endless).chain(std::iter::repeat_n(flood, 1000)) {
+            let mut message = BytesMut::new();
+            record.encode(&mut message);
+            sent_len += message.len();
+            let sent = sender.send(message.freeze()).await;
+            if sent.is_err() || tokio::time::timeout(Duration::from_secs(1), sender.flush()).await.is_err() {
+                break;
+            }
+        }
+        (sent_len, receiver)
+    };
+    let accepting = async { accept_web_socket(upgraded(theirs).await, &other, None).await };
+    let mut tasks = JoinSet::new();
+    let watched = async {
+        let (link, carrying) = accepting.await.expect("linked");
+        tasks.spawn(carrying);
+        let (_writer, mut reader) = link.control().expect("the first time");
+        let fault = reader.next().await;
+        (fault, link)
+    };
+    let ((sent_len, _receiver), (fault, link)) = tokio::join!(hostile, watched);
+    assert_eq!(fault, Err(FramingError::EndlessLen.into()));
+    assert!(sent_len < 1 << 20, "{sent_len} bytes were taken after the fault");
+    assert!(link.stats().received_len < 1000);
+}
+
+#[tokio::test]
 async fn streams_come_and_go_without_end() {
     let (one, other, _tasks) = linked().await;
     for round in 0..3 * STREAMS_MAX {
@@ -146,12 +197,24 @@ async fn the_other_side_hears_why_a_link_is_closed_after_what_was_said_before() 
     while tasks.join_next().await.is_some() {}
 }
 
+#[tokio::test]
+async fn a_link_that_nobody_holds_is_closed_and_its_tasks_end() {
+    let (one, other, mut tasks) = linked().await;
+    let stream = one.open_chunk_stream().await.expect("linked");
+    drop(one);
+    assert!(!other.is_closed_here());
+    drop(stream);
+    let reason = CloseReason::ClosedByPeer { code: 0, reason: "done".to_owned() };
+    assert_eq!(other.closed().await, reason);
+    while tasks.join_next().await.is_some() {}
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_link_lives_while_both_sides_do_and_no_longer() {
     let (one, other, tasks) = linked().await;
     tokio::time::sleep(4 * LINK_IDLE_TIMEOUT).await;
     assert!(one.rtt() < Duration::from_secs(1));
-    assert!(!one.is_closed_here());
+    assert!(!one.is_closed_here() && !other.is_closed_here());
     drop(tasks);
     let (ours, theirs) = duplex(1 << 20);
     drop((one, other));

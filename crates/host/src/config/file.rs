@@ -576,7 +576,7 @@ mod tests {
         for (key, described) in keys {
             assert!(described["description"].as_str().is_some_and(|text| text.len() > 10), "{key}");
         }
-        assert_eq!(keys.len(), 22);
+        assert_eq!(keys.len(), 24);
         // An empty file is a configuration.
         assert!(schema["required"].is_null(), "{}", schema["required"]);
     }
@@ -604,6 +604,8 @@ mod tests {
             ("schedule", "[[schedule]]\nfrom = \"08:00\"\nto = \"09:00\"\nlimit_up = \"1MB/s\"", live),
             ("log", "log = \"json\"", restart),
             ("metrics_listen", "metrics_listen = \"127.0.0.1:1\"", restart),
+            ("web", "web = true", restart),
+            ("web_origins", "web = true\nweb_origins = [\"https://example.org\"]", restart),
             ("coordinator", "coordinator = true", restart),
             ("aggregate", "[aggregate]\nstore = \"a\"\naccept = [\"any\"]", restart),
             ("content", "[[content]]\npaths = [\"a\"]", live),

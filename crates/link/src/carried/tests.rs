@@ -12,7 +12,7 @@ use super::handshake::{CarriedError, accept_web_socket, dial_web_socket};
 use super::link::CarriedLink;
 use super::sealing::{SealedReceiver, SealedSender};
 use super::web_socket;
-use crate::limits::HANDSHAKE_TIMEOUT;
+use crate::limits::{EARLY_RECEIVE_WINDOW_LEN, HANDSHAKE_TIMEOUT};
 use crate::{CloseReason, Identity, ReceiveError, SendError};
 use swarm_carrier::limits::{LINK_WINDOW_LEN, STREAM_WINDOW_LEN, STREAMS_MAX};
 use swarm_carrier::{Binding, Dialer, NoiseDialer, ProofError, Record};
@@ -81,6 +81,7 @@ async fn frames_and_chunk_streams_pass_both_ways() {
 #[tokio::test]
 async fn a_stream_that_is_not_read_holds_its_sender_up_and_no_other_stream() {
     let (one, other, _tasks) = linked().await;
+    let _control = other.control().expect("the first time");
     let mut slow = one.open_chunk_stream().await.expect("linked");
     let mut written = 0;
     let bytes = Bytes::from(vec![1; 100_000]);
@@ -151,6 +152,20 @@ async fn a_peer_that_breaks_the_framing_is_told_of_and_not_read_any_more() {
     assert_eq!(fault, Err(FramingError::EndlessLen.into()));
     assert!(sent_len < 1 << 20, "{sent_len} bytes were taken after the fault");
     assert!(link.stats().received_len < 1000);
+}
+
+#[tokio::test]
+async fn little_is_kept_of_a_peer_before_the_link_is_taken() {
+    let (one, other, _tasks) = linked().await;
+    let mut stream = one.open_chunk_stream().await.expect("linked");
+    let writing = async {
+        stream.write_all(Bytes::from(vec![1; 3_000_000])).await.expect("open");
+    };
+    assert!(tokio::time::timeout(Duration::from_millis(300), writing).await.is_err());
+    assert!(other.stats().received_len < 4 * u64::from(EARLY_RECEIVE_WINDOW_LEN));
+    let _control = other.control().expect("the first time");
+    let mut received = other.accept_chunk_stream().await.expect("linked");
+    received.read_exact(&mut vec![0; 500_000]).await.expect("it goes on");
 }
 
 #[tokio::test]
@@ -287,6 +302,7 @@ async fn a_relay_that_flips_a_bit_ends_the_link() {
     let ((dialer, here), (acceptor, there)) = (dialed.expect("linked"), accepted.expect("linked"));
     tasks.spawn(here);
     tasks.spawn(there);
+    let _control = acceptor.control().expect("the first time");
     let (mut writer, _reader) = dialer.control().expect("the first time");
     for _ in 0..3 {
         // The last ones find the link closed.

@@ -8,7 +8,7 @@ pub(crate) struct WebArgs {
     /// port, and links by WebTransport on the UDP port itself
     #[arg(long, env = "SWARM_WEB", value_parser = FalseyValueParser::new())]
     pub(crate) web: bool,
-    /// Let only pages link that this node serves, and those of this site, as in https://example.org; may be given more than once [default:
+    /// Let only pages link that this node serves, and those of this site, as in `https://example.org`; may be given more than once [default:
     /// pages of any site, which can have what they can name, as any node can]
     #[arg(long, value_name = "ORIGIN", requires = "web", env = "SWARM_WEB_ORIGIN", value_delimiter = ',')]
     pub(crate) web_origin: Vec<String>,

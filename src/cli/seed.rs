@@ -284,7 +284,11 @@ impl Screen {
         }
         output::note("others fetch it with: swarm fetch TICKET");
         if let Some(address) = addresses.first().filter(|_| self.args.web.web) {
-            output::note(format_args!("or in a browser: https://{address}/get#TICKET"));
+            if swarm_web_server::has_page() {
+                output::note(format_args!("or in a browser: https://{address}/get#TICKET"));
+            } else {
+                output::note("this build has no page for browsers: run `cargo xtask web` and build again");
+            }
         }
         output::report(ticket);
     }

@@ -16,8 +16,8 @@ pub(crate) fn file(path: &str) -> Option<(&'static str, &'static [u8])> {
     Some((kind, bytes))
 }
 
-/// Whether this build has the WebAssembly that the page runs.
-pub(crate) fn has_wasm() -> bool {
+/// Whether this build has the WebAssembly that the page `/get` runs: it was built by `cargo xtask web` before.
+pub fn has_wasm() -> bool {
     file("/swarm/wasm/swarm_web_bg.wasm").is_some()
 }
 

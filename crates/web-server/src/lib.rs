@@ -11,6 +11,7 @@ mod secure;
 mod server;
 mod serving;
 
+pub use files::has_wasm as has_page;
 pub use server::WebServer;
 pub use serving::{ServeError, Serving};
 pub use swarm_link::{Origins, WebCertificateError};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
+use swarm_carrier::Record;
 use swarm_core::base::{Category, ContentId, Instant, NodeId};
 use swarm_core::manifest::{Manifest, Source};
 
@@ -17,6 +18,10 @@ struct World {
     under_way: VecDeque<(NodeId, Channel, Carried)>,
     /// The other end of each channel.
     ends: BTreeMap<(NodeId, Channel), (NodeId, Channel)>,
+    /// Who is met in place of a node that is dialed.
+    led_astray: BTreeMap<NodeId, NodeId>,
+    /// A node of whose chunks the last byte of each record is changed.
+    liar: Option<NodeId>,
     now: Instant,
 }
 
@@ -117,6 +122,7 @@ impl World {
         match effect {
             Effect::Dial { channel, node, addresses } => {
                 assert!(!addresses.is_empty());
+                let node = self.led_astray.get(&node).copied().unwrap_or(node);
                 if !self.places.contains_key(&node) {
                     self.under_way.push_back((id, channel, Carried::Closed("nobody is there".to_owned())));
                     return;
@@ -129,6 +135,10 @@ impl World {
             }
             Effect::Send { channel, message } => {
                 let len = message.len();
+                let is_chunk =
+                    matches!(Record::decode(message.clone()), Ok(Record::Chunk { .. })) && len > 1000;
+                let message =
+                    if self.liar == Some(id) && is_chunk { with_last_flipped(&message) } else { message };
                 if let Some((to, at)) = self.ends.get(&(id, channel)) {
                     self.under_way.push_back((*to, *at, Carried::Message(message)));
                 }
@@ -235,6 +245,14 @@ fn source(node: NodeId) -> Source {
     Source { node, addresses: vec!["page.invalid:1".parse().expect("an address")] }
 }
 
+fn with_last_flipped(message: &[u8]) -> Bytes {
+    let mut message = message.to_vec();
+    if let Some(last) = message.last_mut() {
+        *last ^= 1;
+    }
+    message.into()
+}
+
 fn is_complete(place: &Place) -> bool {
     place.notices.iter().any(|notice| matches!(notice, Notice::Completed { .. }))
 }
@@ -299,7 +317,7 @@ fn a_page_that_was_closed_goes_on_where_its_last_flush_was() {
 }
 
 #[test]
-fn a_peer_that_lies_is_banned_and_what_it_sent_is_never_written() {
+fn a_seed_whose_bytes_have_changed_sends_nothing_of_them() {
     let (manifest, bytes) = content(3_000_000);
     let mut wrong = bytes.clone();
     wrong[1_000_000] ^= 1;
@@ -317,6 +335,24 @@ fn a_peer_that_lies_is_banned_and_what_it_sent_is_never_written() {
     world.with(other, |place, _| place.driver.add_source(manifest.id(), source(honest)));
     assert!(world.run(MINUTE, |world| is_complete(world.place(other))));
     assert!(world.place(other).files[&(manifest.id(), 0)] == bytes);
+}
+
+#[test]
+fn a_peer_that_lies_is_banned_and_what_it_sent_is_never_verified() {
+    let (manifest, bytes) = content(6_000_000);
+    let mut world = World::default();
+    let [liar, honest] = [1, 2].map(|number| world.seed(number, &manifest, &bytes));
+    world.liar = Some(liar);
+    let page = world.fetch(3, manifest.id(), &[liar]);
+    let is_banned = |world: &World| {
+        let is_of_liar = |notice: &Notice| matches!(notice, Notice::PeerBanned { node, .. } if *node == liar);
+        world.place(page).notices.iter().any(is_of_liar)
+    };
+    assert!(world.run(MINUTE, is_banned), "{:?}", world.place(page).notices);
+    assert_eq!(world.place(page).driver.snapshot().contents[0].verified_len, 0);
+    world.with(page, |place, _| place.driver.add_source(manifest.id(), source(honest)));
+    assert!(world.run(MINUTE, |world| is_complete(world.place(page))), "{:?}", world.place(page).notices);
+    assert!(world.place(page).files[&(manifest.id(), 0)] == bytes);
 }
 
 #[test]
@@ -369,4 +405,20 @@ fn a_stopped_node_says_farewell_and_keeps_what_it_has() {
         world.place(seed).notices.iter().any(|notice| matches!(notice, Notice::PeerLost { .. }))
     };
     assert!(world.run(MINUTE, left));
+}
+
+#[test]
+fn another_node_than_the_one_that_was_dialed_is_told_at_once() {
+    let (manifest, bytes) = content(1_000_000);
+    let mut world = World::default();
+    let seed = world.seed(1, &manifest, &bytes);
+    // The world leads to node 1 whoever is dialed there.
+    let expected = node(7);
+    world.led_astray.insert(expected, seed);
+    let page = world.fetch(2, manifest.id(), &[expected]);
+    let failed = |world: &World| {
+        let wrong_key = |notice: &Notice| matches!(notice, Notice::Failed { reason, .. } if reason.contains(&seed.short()));
+        world.place(page).notices.iter().any(wrong_key)
+    };
+    assert!(world.run(Duration::from_secs(5), failed), "{:?}", world.place(page).notices);
 }

@@ -350,7 +350,11 @@ fn a_peer_that_lies_is_banned_and_what_it_sent_is_never_verified() {
     };
     assert!(world.run(MINUTE, is_banned), "{:?}", world.place(page).notices);
     assert_eq!(world.place(page).driver.snapshot().contents[0].verified_len, 0);
-    world.with(page, |place, _| place.driver.add_source(manifest.id(), source(honest)));
+    // With its only source the fetch has ended; it is begun again with another.
+    let again = |place: &mut Place, _| {
+        place.driver.fetch(manifest.id(), vec![source(honest)], None, Duration::from_secs(20));
+    };
+    world.with(page, again);
     assert!(world.run(MINUTE, |world| is_complete(world.place(page))), "{:?}", world.place(page).notices);
     assert!(world.place(page).files[&(manifest.id(), 0)] == bytes);
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use self::links::End;
 use crate::content::Content;
 use crate::effect::{Channel, Effect, Notice, ReadId};
-use crate::limits::{HANDSHAKE_TIMEOUT, PING_INTERVAL};
+use crate::limits::{HANDSHAKE_TIMEOUT, PING_INTERVAL, SEARCH_PATIENCE};
 use crate::link::{Link, Own, Stage};
 use swarm_carrier::Binding;
 use swarm_core::base::limits::LINK_IDLE_TIMEOUT;
@@ -113,7 +113,7 @@ impl Driver {
         manifest: Option<Manifest>,
         patience: Duration,
     ) {
-        let patience = Some(Patience { idle: patience, search: Duration::ZERO });
+        let patience = Some(Patience { idle: patience, search: SEARCH_PATIENCE });
         if let Some(manifest) = &manifest {
             self.add_content(manifest.clone());
         }

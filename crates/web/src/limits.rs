@@ -14,6 +14,8 @@ pub const CONTROL_WAITING_LEN_MAX: usize = 4 << 20;
 pub const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// Longest time for which a peer takes nothing of what it asked for, as in a native node.
 pub const UPLOAD_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// A fetch does not end sooner because all known sources refuse: those that are named with it are heard of after it has begun.
+pub const SEARCH_PATIENCE: Duration = Duration::from_secs(2);
 /// Longest time from an open channel to a link.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Chunks that were verified just now and are kept to be served from, each up to 16 MiB long.
